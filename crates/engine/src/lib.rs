@@ -1,0 +1,9 @@
+//! What Cutover does with releases: the app description, the operations, and the errors they answer with.
+//!
+//! The crate names no provider and touches no file, socket or clock. Implementations of [`Control`] do.
+
+pub mod control;
+pub mod error;
+
+pub use control::Control;
+pub use error::{Error, ErrorKind};
