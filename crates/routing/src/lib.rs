@@ -1,0 +1,41 @@
+//! The routing decision of Cutover: for each request one pure function, [`decide()`], picks a release.
+//!
+//! Everything here is a function of its arguments: no IO, no clock, no randomness, no async. The same decision is made
+//! by other implementations; `conformance/` at the root of the repository holds them equal.
+
+mod classify;
+mod compact;
+mod decide;
+mod decision;
+mod edit;
+mod explain;
+mod hash;
+mod id;
+mod path;
+mod pattern;
+mod pin;
+mod preview;
+mod request;
+mod settings;
+mod state;
+mod table;
+mod validate;
+
+pub use classify::{Kind, classify};
+pub use decide::decide;
+pub use decision::{Action, Decision, PreviewEnd, Reason};
+pub use edit::{Edit, EditRefused, GENERATION_EPOCH, edit, next_generation};
+pub use explain::{Explanation, explain};
+pub use hash::{BUCKETS, bucket_of, fnv1a32};
+pub use id::{InvalidReleaseId, MAX_RELEASE_ID, MIN_RELEASE_ID, ReleaseId};
+pub use path::{BadPath, normalise_path};
+pub use pattern::{InvalidPattern, PathPattern};
+pub use pin::{MAX_GENERATION, PIN_MAX_AGE, Pin};
+pub use preview::{
+    MAX_LINK_SECS, MAX_PREVIEW_SECS, PreviewToken, TokenError, preview_clear_cookie, preview_cookie_name,
+    preview_set_cookie,
+};
+pub use request::{Headers, Request};
+pub use settings::{AudienceRule, Condition, Cookieless, Policy, PreviewKey, Settings};
+pub use state::{ReleaseState, Slot};
+pub use table::{Entry, Share, Table, TableError};
