@@ -1,1 +1,4 @@
-//! placeholder
+//! The data plane of Cutover: serves releases by the routing decision.
+
+pub mod manifest;
+pub mod site;
