@@ -39,3 +39,4 @@ pub use request::{Headers, Request};
 pub use settings::{AudienceRule, Condition, Cookieless, Policy, PreviewKey, Settings};
 pub use state::{ReleaseState, Slot};
 pub use table::{Entry, Share, Table, TableError};
+pub use validate::{MAX_AUDIENCE_NAME, MAX_COMPACT};

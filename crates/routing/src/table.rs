@@ -19,6 +19,9 @@ pub struct Entry {
 }
 
 /// A range of buckets that goes to one release.
+///
+/// A share of width 0 of a *draining* release marks it as recalled (rolled back, or reopened after it was closed): no
+/// policy holds its visitors. A draining release without a share was superseded by a promotion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
@@ -98,6 +101,16 @@ impl Table {
     /// True where visitors without a preview token may be served this release.
     pub fn servable(&self, release: &ReleaseId) -> bool {
         self.state(release).is_some_and(ReleaseState::servable)
+    }
+
+    /// True where a policy may hold the visitors of a release: it is active, or was superseded by a promotion. Never
+    /// of a candidate whose share shrank, or of a release that was rolled back or closed.
+    pub fn holds_by_policy(&self, release: &ReleaseId) -> bool {
+        match self.state(release) {
+            Some(ReleaseState::Active) => true,
+            Some(ReleaseState::Draining) => self.shares.iter().all(|share| share.release != *release),
+            _ => false,
+        }
     }
 
     /// The slot of a release.
