@@ -34,7 +34,8 @@ pub enum Action {
         /// The release.
         release: ReleaseId,
     },
-    /// Serve a static, non-HTML file of a release named in the path; GET and HEAD only, else 404.
+    /// Serve a static, non-HTML file of a release named in the path; else 404. The method is GET or HEAD. With reason
+    /// [`Reason::Preview`] the release was reached by token only: `no-store`.
     Path {
         /// The release.
         release: ReleaseId,
@@ -59,7 +60,30 @@ pub enum Action {
     NoRelease,
 }
 
+impl PreviewEnd {
+    /// A stable word for logs and conformance vectors.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 impl Action {
+    /// A stable word for logs and conformance vectors.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Serve { .. } => "serve",
+            Self::Path { .. } => "path",
+            Self::Preview { .. } => "preview",
+            Self::PreviewEnded { .. } => "preview-ended",
+            Self::NotFound => "not-found",
+            Self::NoRelease => "no-release",
+        }
+    }
+
     /// The release that answers, if one does.
     pub fn release(&self) -> Option<ReleaseId> {
         match self {
@@ -89,12 +113,36 @@ pub enum Reason {
     Path,
     /// A preview token.
     Preview,
+    /// A preview token that is over.
+    PreviewEnded,
     /// The document's hint header.
     Hint,
-    /// The pin.
+    /// The pin, which is where the table would send the visitor as well, or not a navigation.
     Pin,
-    /// No release yet.
-    None,
+    /// The pin's release serves nobody any more; the bucket decided.
+    Stale,
+    /// No cookie and not a navigation: the default.
+    Default,
+    /// No cookie and not a navigation: drawn for this request.
+    Split,
+    /// An audience rule.
+    Audience,
+    /// A known bot or tool: the default.
+    Bot,
+    /// A visitor without a pin; the bucket was drawn.
+    New,
+    /// The visitor leaves their release for the one their bucket belongs to.
+    Moved,
+    /// The pin is newer than this table: the edge is behind.
+    NewerPin,
+    /// The pin was kept because of the path.
+    Keep,
+    /// The pin was kept by policy `sticky`.
+    Sticky,
+    /// The pin was kept by policy `entry`.
+    Entry,
+    /// There is no release to serve.
+    NoRelease,
 }
 
 impl Reason {
@@ -103,9 +151,21 @@ impl Reason {
         match self {
             Self::Path => "path",
             Self::Preview => "preview",
+            Self::PreviewEnded => "preview-ended",
             Self::Hint => "hint",
             Self::Pin => "pin",
-            Self::None => "none",
+            Self::Stale => "stale",
+            Self::Default => "default",
+            Self::Split => "split",
+            Self::Audience => "audience",
+            Self::Bot => "bot",
+            Self::New => "new",
+            Self::Moved => "moved",
+            Self::NewerPin => "newer-pin",
+            Self::Keep => "keep",
+            Self::Sticky => "sticky",
+            Self::Entry => "entry",
+            Self::NoRelease => "no-release",
         }
     }
 }

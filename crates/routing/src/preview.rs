@@ -1,4 +1,8 @@
 //! Preview tokens: signed, expiring permission to be served one retained release.
+//!
+//! Text form `<version>.<kid>.<release>.<expiry>.<tid>.<mac>`, version `d1` for the cookie and `l1` for a link. The mac
+//! is base64url without padding of HMAC-SHA256 over `cutover-preview`, a line feed, the configured host, a line feed,
+//! and everything before the last dot: bound to the host, and since the version is inside, a link is no cookie.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -15,14 +19,21 @@ pub const MAX_LINK_SECS: u64 = 600;
 /// Longest life of a preview cookie, in seconds.
 pub const MAX_PREVIEW_SECS: u64 = 86_400;
 
+/// Longest token in either form, in characters.
+pub const MAX_TOKEN: usize = 192;
+/// Shortest secret of a preview key, in bytes; a key with less verifies nothing.
+pub const MIN_SECRET: usize = 16;
+/// How far the clock of the signer may be ahead, in seconds.
+const CLOCK_SKEW: u64 = 60;
+
 /// What a preview token says once its signature is verified.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PreviewToken {
-    /// Which key signed it.
+    /// Which key signed it: `[A-Za-z0-9_-]{1,32}`.
     pub kid: String,
     /// The release it shows.
     pub release: ReleaseId,
-    /// Unix seconds after which it is void.
+    /// Unix seconds from which on it is void.
     pub expiry: u64,
     /// Identifies the token: `[A-Za-z0-9_-]{1,32}`.
     pub tid: String,
@@ -48,12 +59,12 @@ pub enum TokenError {
 impl PreviewToken {
     /// Signs the token as a cookie value, `d1.`...
     pub fn sign_cookie(&self, key: &PreviewKey, host: &str) -> String {
-        self.sign("d1", key, host)
+        self.sign(COOKIE.version, key, host)
     }
 
     /// Signs the token for a link, `l1.`... The prefix is part of the signed text, so a link is no cookie.
     pub fn sign_link(&self, key: &PreviewKey, host: &str) -> String {
-        self.sign("l1", key, host)
+        self.sign(LINK.version, key, host)
     }
 
     /// Verifies a cookie value.
@@ -61,7 +72,7 @@ impl PreviewToken {
     /// # Errors
     /// See [`TokenError`].
     pub fn verify_cookie(value: &str, host: &str, keys: &[PreviewKey], now: u64) -> Result<Self, TokenError> {
-        Self::verify("d1", value, host, keys, now)
+        Self::verify(&COOKIE, value, host, keys, now)
     }
 
     /// Verifies a link token.
@@ -69,52 +80,79 @@ impl PreviewToken {
     /// # Errors
     /// See [`TokenError`].
     pub fn verify_link(value: &str, host: &str, keys: &[PreviewKey], now: u64) -> Result<Self, TokenError> {
-        Self::verify("l1", value, host, keys, now)
+        Self::verify(&LINK, value, host, keys, now)
     }
 
     fn sign(&self, version: &str, key: &PreviewKey, host: &str) -> String {
         let signed = format!("{version}.{}.{}.{}.{}", self.kid, self.release, self.expiry, self.tid);
-        let mac = URL_SAFE_NO_PAD.encode(mac(&key.secret, host, &signed));
+        let mac = mac(&key.secret, host, &signed);
+        let mac = std::str::from_utf8(&mac).unwrap_or_default();
         format!("{signed}.{mac}")
     }
 
     fn verify(
-        version: &str,
+        form: &Form,
         value: &str,
         host: &str,
         keys: &[PreviewKey],
         now: u64,
     ) -> Result<Self, TokenError> {
-        let malformed = || TokenError::Malformed;
-        let (signed, given) = value.rsplit_once('.').ok_or_else(malformed)?;
-        let mut parts = signed.split('.');
-        if parts.next() != Some(version) {
+        if value.len() > MAX_TOKEN {
             return Err(TokenError::Malformed);
         }
-        let kid = parts.next().ok_or_else(malformed)?;
-        let release =
-            parts.next().and_then(|text| ReleaseId::from_bytes(text.as_bytes())).ok_or_else(malformed)?;
-        let expiry =
-            parts.next().and_then(|text| number(text.as_bytes(), MAX_GENERATION)).ok_or_else(malformed)?;
-        let tid = parts.next().ok_or_else(malformed)?;
-        let key = keys.iter().find(|key| key.kid == kid).ok_or(TokenError::UnknownKey)?;
-        let given = URL_SAFE_NO_PAD.decode(given).map_err(|_| TokenError::Malformed)?;
-        if !bool::from(mac(&key.secret, host, signed).ct_eq(given.as_slice())) {
+        let mut parts = value.split('.');
+        let mut next = || parts.next().ok_or(TokenError::Malformed);
+        let (version, kid, release, expiry, tid, given) =
+            (next()?, next()?, next()?, next()?, next()?, next()?);
+        if version != form.version || parts.next().is_some() || !is_name(kid) || !is_name(tid) {
+            return Err(TokenError::Malformed);
+        }
+        let release = ReleaseId::from_bytes(release.as_bytes()).ok_or(TokenError::Malformed)?;
+        let expiry = number(expiry.as_bytes(), MAX_GENERATION).ok_or(TokenError::Malformed)?;
+        let usable = |key: &&PreviewKey| key.kid == kid && key.secret.len() >= MIN_SECRET;
+        let key = keys.iter().find(usable).ok_or(TokenError::UnknownKey)?;
+        let signed = &value[..value.len() - given.len() - 1];
+        if !bool::from(mac(&key.secret, host, signed).ct_eq(given.as_bytes())) {
             return Err(TokenError::BadMac);
         }
+        if expiry > now.saturating_add(form.longest + CLOCK_SKEW) {
+            // Properly signed for longer than anything may be: a signer that is not ours.
+            return Err(TokenError::Malformed);
+        }
         let token = Self { kid: kid.to_owned(), release, expiry, tid: tid.to_owned() };
-        if now > expiry { Err(TokenError::Expired(token)) } else { Ok(token) }
+        if now >= expiry { Err(TokenError::Expired(token)) } else { Ok(token) }
     }
 }
 
-fn mac(secret: &[u8], host: &str, signed: &str) -> Vec<u8> {
-    // HMAC takes keys of every length, so the branch without a key is never taken.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return Vec::new() };
-    mac.update(b"cutover-preview\n");
-    mac.update(host.as_bytes());
-    mac.update(b"\n");
-    mac.update(signed.as_bytes());
-    mac.finalize().into_bytes().to_vec()
+/// The two forms of a token.
+struct Form {
+    version: &'static str,
+    longest: u64,
+}
+
+const COOKIE: Form = Form { version: "d1", longest: MAX_PREVIEW_SECS };
+const LINK: Form = Form { version: "l1", longest: MAX_LINK_SECS };
+
+/// A key's or token's name: `[A-Za-z0-9_-]{1,32}`.
+fn is_name(text: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=32).contains(&text.len()) && text.bytes().all(inside)
+}
+
+/// Characters of a signature: 32 bytes in base64url without padding.
+const MAC_TEXT: usize = 43;
+
+fn mac(secret: &[u8], host: &str, signed: &str) -> [u8; MAC_TEXT] {
+    let mut text = [0; MAC_TEXT];
+    // HMAC takes keys of every length and 32 bytes fill 43 characters: neither branch fails. A text of zeros would
+    // verify nothing, since it is no base64.
+    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) {
+        for part in ["cutover-preview\n", host, "\n", signed] {
+            mac.update(part.as_bytes());
+        }
+        let _ = URL_SAFE_NO_PAD.encode_slice(mac.finalize().into_bytes(), &mut text);
+    }
+    text
 }
 
 /// Name of the preview cookie.

@@ -82,9 +82,9 @@ pub enum Condition {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewKey {
-    /// Names the key inside tokens: `[a-z0-9]{1,16}`.
+    /// Names the key inside tokens: `[A-Za-z0-9_-]{1,32}`.
     pub kid: String,
-    /// The key for HMAC-SHA256.
+    /// The key for HMAC-SHA256: at least [`crate::MIN_SECRET`] bytes, 32 are right.
     #[serde(with = "secret")]
     pub secret: Vec<u8>,
 }
