@@ -1,0 +1,3 @@
+// This build has no service worker.
+
+export function registerWorker() {}
