@@ -18,19 +18,53 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub trait Control: Send + Sync + 'static {
     /// Builds a release from an app description: copies, digests, compresses, starts its services, waits for health.
     /// The release ends up `staged`: reachable by preview token only. Progress is reported line by line.
-    fn stage(&self, who: &str, request: StageRequest, progress: Progress) -> impl Future<Output = Result<StageReport>> + Send;
+    fn stage(
+        &self,
+        who: &str,
+        request: StageRequest,
+        progress: Progress,
+    ) -> impl Future<Output = Result<StageReport>> + Send;
     /// Stages, runs the required gates, and promotes at once.
-    fn deploy(&self, who: &str, request: StageRequest, progress: Progress) -> impl Future<Output = Result<DeployReport>> + Send;
+    fn deploy(
+        &self,
+        who: &str,
+        request: StageRequest,
+        progress: Progress,
+    ) -> impl Future<Output = Result<DeployReport>> + Send;
     /// Makes a release the default; without an id the newest staged or candidate release.
-    fn promote(&self, who: &str, request: PromoteRequest, progress: Progress) -> impl Future<Output = Result<SwitchReport>> + Send;
+    fn promote(
+        &self,
+        who: &str,
+        request: PromoteRequest,
+        progress: Progress,
+    ) -> impl Future<Output = Result<SwitchReport>> + Send;
     /// Goes back to the release that was active before the last promotion.
-    fn rollback(&self, who: &str, request: RollbackRequest) -> impl Future<Output = Result<SwitchReport>> + Send;
+    fn rollback(
+        &self,
+        who: &str,
+        request: RollbackRequest,
+    ) -> impl Future<Output = Result<SwitchReport>> + Send;
     /// Closes a release for everybody and bars it from promotion; of the active one together with a rollback.
-    fn withdraw(&self, who: &str, release: &str, request: WithdrawRequest) -> impl Future<Output = Result<SwitchReport>> + Send;
+    fn withdraw(
+        &self,
+        who: &str,
+        release: &str,
+        request: WithdrawRequest,
+    ) -> impl Future<Output = Result<SwitchReport>> + Send;
     /// Ends a release's services and removes what only it needs. The point of no return.
-    fn retire(&self, who: &str, release: &str, request: RetireRequest) -> impl Future<Output = Result<RetireReport>> + Send;
+    fn retire(
+        &self,
+        who: &str,
+        release: &str,
+        request: RetireRequest,
+    ) -> impl Future<Output = Result<RetireReport>> + Send;
     /// Makes a link that shows one retained release on the real host.
-    fn preview(&self, who: &str, release: &str, request: PreviewRequest) -> impl Future<Output = Result<PreviewReport>> + Send;
+    fn preview(
+        &self,
+        who: &str,
+        release: &str,
+        request: PreviewRequest,
+    ) -> impl Future<Output = Result<PreviewReport>> + Send;
     /// What is going on now.
     fn status(&self) -> impl Future<Output = Result<Status>> + Send;
     /// All releases that were ever staged and not yet forgotten, newest first.

@@ -35,7 +35,9 @@ pub fn parse(text: &str) -> Result<Duration, String> {
             return Err(format!("has the unknown unit `{unit}`; the units are d, h, m, s and ms"));
         };
         if at < next_unit {
-            return Err(format!("has `{unit}` after a unit that is as short or shorter; write `1h30m`, not `30m1h`"));
+            return Err(format!(
+                "has `{unit}` after a unit that is as short or shorter; write `1h30m`, not `30m1h`"
+            ));
         }
         next_unit = at + 1;
         total = number
@@ -142,7 +144,21 @@ mod tests {
 
     #[test]
     fn refuses_what_could_be_misread() {
-        for text in ["", "10", "s", "1.5h", "-1s", "1 s", "30m1h", "1m1m", "1w", "10S", "99999999999999999999s", "401d", "5s "] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "1.5h",
+            "-1s",
+            "1 s",
+            "30m1h",
+            "1m1m",
+            "1w",
+            "10S",
+            "99999999999999999999s",
+            "401d",
+            "5s ",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
