@@ -1,0 +1,230 @@
+//! The verbs' side of the control API: blocking calls to the `cutover up` that runs on a state directory.
+
+use std::{fmt::Display, path::Path, time::Duration};
+
+use cutover_engine::{Error, ErrorKind, control::Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::up::control_file::ControlFile;
+
+/// Longest pause between question and answer of a long-running operation before the question is put again.
+const POLL_MS: u64 = 20_000;
+
+/// A connection to one controller.
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: String,
+    state: String,
+}
+
+/// What the API answers where it takes on a long job.
+#[derive(Debug, Deserialize)]
+struct Accepted {
+    operation: String,
+}
+
+/// Where a long job stands.
+#[derive(Debug, Deserialize)]
+struct Operation {
+    state: OperationState,
+    #[serde(default)]
+    progress: Vec<String>,
+    next: u64,
+    #[serde(default)]
+    result: Option<serde_json::Value>,
+    #[serde(default)]
+    error: Option<Error>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum OperationState {
+    Running,
+    Done,
+    Failed,
+}
+
+impl Client {
+    /// Reads the address and the token that `up` left in the state directory. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When no `up` has run there, or its files cannot be read.
+    pub(crate) fn connect(state: &Path) -> Result<Self> {
+        let control = match ControlFile::read(state) {
+            Ok(Some(control)) => control,
+            Ok(None) => return Err(not_running(&state.display())),
+            Err(error) => return Err(error),
+        };
+        let file = state.join("token");
+        let token = std::fs::read_to_string(&file).map_err(|error| {
+            Error::new(
+                ErrorKind::Failed,
+                "CUT0911",
+                format!("cannot read the control token {}", file.display()),
+            )
+            .because(error)
+            .hint("run this as the user that runs cutover up")
+        })?;
+        Ok(Self::new(&control.addr, token.trim(), &state.display()))
+    }
+
+    /// A client of a known address.
+    pub(crate) fn new(addr: &str, token: &str, state: &dyn Display) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .max_redirects(0)
+            .timeout_connect(Some(Duration::from_secs(5)))
+            .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .new_agent();
+        Self { agent, base: format!("http://{addr}"), token: token.to_owned(), state: state.to_string() }
+    }
+
+    /// Asks for a document.
+    ///
+    /// # Errors
+    /// What the controller answers, or that it cannot be reached.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let answer = self
+            .agent
+            .get(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token))
+            .call();
+        self.read(path, answer)
+    }
+
+    /// Gives a command and waits for its result.
+    ///
+    /// # Errors
+    /// What the controller answers, or that it cannot be reached.
+    pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        let answer = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("x-cutover-who", who())
+            .send_json(body);
+        self.read(path, answer)
+    }
+
+    /// Gives a command that takes long, hands on its progress line by line, and waits for its result. When this
+    /// process ends the controller goes on.
+    ///
+    /// # Errors
+    /// What the operation ends with, or that the controller cannot be reached.
+    pub(crate) fn operation<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        mut progress: impl FnMut(&str),
+    ) -> Result<T> {
+        let accepted: Accepted = self.post(path, body)?;
+        let mut after = 0;
+        loop {
+            let address = format!("/v1/operations/{}?after={after}&wait_ms={POLL_MS}", accepted.operation);
+            let operation: Operation = self.get(&address)?;
+            operation.progress.iter().for_each(|line| progress(line));
+            after = operation.next;
+            match (operation.state, operation.result, operation.error) {
+                (OperationState::Running, ..) => {}
+                (OperationState::Failed, _, Some(error)) => return Err(error),
+                (OperationState::Done, Some(result), _) => {
+                    return serde_json::from_value(result).map_err(|error| self.unreadable(path, error));
+                }
+                (state, ..) => return Err(self.unreadable(path, format!("{state:?} without its outcome"))),
+            }
+        }
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        answer: std::result::Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T> {
+        let mut answer = answer.map_err(|error| self.unreachable(path, error))?;
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string().map_err(|error| self.unreachable(path, error))?;
+        if status.is_success() {
+            return serde_json::from_str(&text).map_err(|error| self.unreadable(path, error));
+        }
+        if status == ureq::http::StatusCode::UNAUTHORIZED {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "CUT0912",
+                format!("the controller at {} does not know the token in {}", self.base, self.state),
+            )
+            .hint("another process may have taken the address of an earlier cutover up: start it again"));
+        }
+        // Whatever else speaks at this address answers with something that is not one of our errors.
+        Err(serde_json::from_str::<Error>(&text)
+            .unwrap_or_else(|_| self.unreadable(path, format!("status {status}"))))
+    }
+
+    fn unreachable(&self, path: &str, error: ureq::Error) -> Error {
+        match &error {
+            ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
+                not_running(&self.state)
+            }
+            _ => Error::new(
+                ErrorKind::Unavailable,
+                "CUT0913",
+                format!("asking the controller at {} for {path}", self.base),
+            )
+            .because(error)
+            .hint("cutover status shows whether the command was carried out"),
+        }
+    }
+
+    fn unreadable(&self, path: &str, error: impl Display) -> Error {
+        Error::new(
+            ErrorKind::Failed,
+            "CUT0914",
+            format!("what the controller at {} answers to {path} cannot be understood", self.base),
+        )
+        .because(error)
+        .hint("use the same version of cutover for up and for its commands")
+    }
+}
+
+fn not_running(state: &dyn Display) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "CUT0910",
+        format!("no cutover up runs on the state directory {state}"),
+    )
+    .hint("cutover up starts it; it stays in the foreground, so use another terminal")
+    .hint("--config FILE or --state DIR names another app")
+}
+
+/// The person or machine in whose name commands are given: the login name, else the user id.
+fn who() -> String {
+    let uid = nix::unistd::getuid();
+    match nix::unistd::User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => format!("uid {uid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_up_the_error_says_how_to_start_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Client::connect(dir.path()).err().unwrap();
+        assert_eq!(error.code, "CUT0910");
+        assert!(error.hints[0].starts_with("cutover up"), "{error:?}");
+    }
+
+    #[test]
+    fn an_up_that_is_gone_is_told_from_other_trouble() {
+        // A port that was just free: nobody listens there.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client::new(&port.to_string(), "t", &"state");
+        let error = client.get::<serde_json::Value>("/v1/status").unwrap_err();
+        assert_eq!(error.code, "CUT0910");
+    }
+}

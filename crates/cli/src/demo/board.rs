@@ -1,0 +1,194 @@
+//! What the audience sees: a live table on a terminal, plain lines elsewhere.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use cutover_engine::control::{Release, Status};
+use cutover_routing::ReleaseId;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::tally::{Picture, Tally};
+use crate::{
+    client::Client,
+    context::Context,
+    view::{
+        page::{DIM, GREEN, RED, STRONG, paint},
+        releases, text,
+    },
+};
+
+/// Pause between two drawings.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The releases of the play and what they are called, in the order they came on.
+type Cast = Arc<Mutex<Vec<(ReleaseId, &'static str)>>>;
+
+/// The board.
+pub(super) struct Board {
+    cast: Cast,
+    tally: Arc<Tally>,
+    began: Instant,
+    quiet: bool,
+    live: Option<Live>,
+}
+
+/// The part that draws over itself.
+struct Live {
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Board {
+    /// Sets the board up; on a terminal it is drawn until it is dropped.
+    pub(super) fn new(context: &Context, tally: Arc<Tally>, client: Client) -> Self {
+        let cast = Cast::default();
+        let live = context.draws().then(|| Live::begin(cast.clone(), tally.clone(), client));
+        Self { cast, tally, began: Instant::now(), quiet: context.quiet, live }
+    }
+
+    /// Gives a release its name.
+    pub(super) fn introduce(&self, release: ReleaseId, name: &'static str) {
+        let mut cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner);
+        if !cast.iter().any(|(known, _)| *known == release) {
+            cast.push((release, name));
+        }
+    }
+
+    /// Tells what happens.
+    pub(super) fn say(&self, line: impl std::fmt::Display) {
+        if self.quiet {
+            return;
+        }
+        let line = format!("{} {line}", paint(DIM, format!("{:>5.1}s", self.began.elapsed().as_secs_f64())));
+        match &self.live {
+            Some(live) => live.bar.suspend(|| crate::view::say(&line)),
+            None => crate::view::say(line),
+        }
+    }
+
+    /// Tells where things stand, unless the live table shows it anyway.
+    pub(super) fn stand(&self) {
+        if self.live.is_none() {
+            let picture = self.tally.picture();
+            let cast = self.cast.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let places: Vec<String> = cast
+                .iter()
+                .map(|(release, name)| {
+                    format!("{name} {}", picture.visitors.get(release).copied().unwrap_or_default())
+                })
+                .collect();
+            let total = picture.total_without(&[]);
+            self.say(format_args!(
+                "visitors: {}; {} requests, {} failed, {} visits, {} mixed",
+                places.join(", "),
+                total.requests,
+                total.failures,
+                total.visits,
+                total.mixed_visits
+            ));
+        }
+    }
+}
+
+impl Live {
+    fn begin(cast: Cast, tally: Arc<Tally>, client: Client) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            bar.set_style(style);
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let (told, drawn) = (stop.clone(), bar.clone());
+        let thread = std::thread::spawn(move || {
+            while !told.load(SeqCst) {
+                let releases = client.get::<Status>("/v1/status").map(|status| status.releases);
+                let cast = cast.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                drawn.set_message(draw(&cast, &releases.unwrap_or_default(), &tally.picture()));
+                drawn.tick();
+                std::thread::sleep(PAUSE);
+            }
+        });
+        Self { bar, stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.stop.store(true, SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The table: one line a release, then the sum.
+fn draw(cast: &[(ReleaseId, &'static str)], releases: &[Release], picture: &Picture) -> String {
+    let states: BTreeMap<ReleaseId, String> =
+        releases.iter().map(|release| (release.id, releases::state(release))).collect();
+    let everybody: u64 = picture.visitors.values().sum();
+    let mut table = String::from("\n");
+    for (release, name) in cast {
+        let counts = picture.of(*release);
+        let here = picture.visitors.get(release).copied().unwrap_or_default();
+        let state = states.get(release).cloned().unwrap_or_default();
+        let p95 = picture.p95.get(release).map_or_else(String::new, |p95| {
+            format!("p95 {}", text::micros(u64::try_from(p95.as_micros()).unwrap_or(u64::MAX)))
+        });
+        table.push_str(&format!(
+            "  {} {} {} {} {:>3} visitors {:>7} requests  {} failed  {}\n",
+            paint(STRONG, format!("{name:<4}")),
+            paint(DIM, release),
+            pad(&state, 10),
+            bar(here, everybody),
+            here,
+            counts.requests,
+            number(counts.failures),
+            paint(DIM, p95),
+        ));
+    }
+    let total = picture.total_without(&[]);
+    table.push_str(&format!("  {} visits, {} mixed", total.visits, number(total.mixed_visits)));
+    table
+}
+
+/// A bar of twenty columns.
+fn bar(part: u64, whole: u64) -> String {
+    let full = if whole == 0 { 0 } else { usize::try_from(part * 20 / whole).unwrap_or(20) };
+    format!("{}{}", paint(GREEN, "█".repeat(full)), paint(DIM, "·".repeat(20 - full)))
+}
+
+fn number(failures: u64) -> String {
+    if failures == 0 { paint(GREEN, 0) } else { paint(RED, failures) }
+}
+
+/// Fills painted text up to a width.
+fn pad(text: &str, width: usize) -> String {
+    let shown = anstream::adapter::strip_str(text).to_string().chars().count();
+    format!("{text}{}", " ".repeat(width.saturating_sub(shown)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shows_who_is_where_and_what_failed() {
+        let release: ReleaseId = "aaaaaaaa".parse().unwrap();
+        let tally = Tally::new(2);
+        tally.page(0, release);
+        tally.request(Some(release), Duration::from_millis(3), None);
+        tally.visit(release, None);
+        let table = draw(&[(release, "one")], &[], &tally.picture());
+        let plain = anstream::adapter::strip_str(&table).to_string();
+        assert!(plain.contains("one  aaaaaaaa            ████████████████████   1 visitors       1 requests  0 failed  p95 3.00 ms"), "{plain}");
+        assert!(plain.ends_with("1 visits, 0 mixed"), "{plain}");
+    }
+}

@@ -1,0 +1,44 @@
+//! `cutover status`: what is served to whom.
+
+use std::time::Duration;
+
+use cutover_engine::control::Status;
+
+use crate::{
+    args::Output,
+    context::Context,
+    failure::{Exit, Failure},
+    view::status,
+};
+
+/// Pause between two looks of `--watch`.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Options of `status`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Show it again every second, until interrupted; with JSON one document a line
+    #[arg(long, short)]
+    watch: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let client = context.client()?;
+    if !args.watch {
+        let now: Status = client.get("/v1/status")?;
+        context.show(&status::StatusView(now));
+        return Ok(Exit::Done);
+    }
+    loop {
+        let view = status::StatusView(client.get("/v1/status")?);
+        let shown = match context.output {
+            Output::Human => status::redraw(&view),
+            Output::Json => crate::view::show_line(&view),
+        };
+        // The reader has gone: `cutover status --watch | head`.
+        if shown.is_err() {
+            return Ok(Exit::Done);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
