@@ -115,12 +115,10 @@ fn hex(digit: u8) -> Result<u8, BadPath> {
 /// True where a segment is empty (other than the last), `.` or `..`.
 fn needs_collapse(path: &str) -> bool {
     let bytes = path.as_bytes();
-    bytes.iter().enumerate().any(|(at, byte)| {
-        *byte == b'/'
-            && match &bytes[at + 1..] {
-                [b'/', ..] | [b'.'] | [b'.', b'.'] | [b'.', b'/', ..] | [b'.', b'.', b'/', ..] => true,
-                _ => false,
-            }
+    let mut after_slash =
+        bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &bytes[at + 1..]);
+    after_slash.any(|rest| {
+        matches!(rest, [b'/', ..] | [b'.'] | [b'.', b'.'] | [b'.', b'/', ..] | [b'.', b'.', b'/', ..])
     })
 }
 
