@@ -24,6 +24,7 @@ mod spec;
 mod supervisor;
 
 pub use leftovers::Leftover;
+pub use ports::listener;
 pub use shim::shim_main;
 pub use spec::{
     AddressChange, Backoff, ProcessState, ProcessStatus, Running, ServiceSpec, SupervisorOptions,
