@@ -1,9 +1,12 @@
 //! Development commands of Cutover: `cargo xtask --help`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line for developers")]
 
+mod bench;
 mod deps;
+mod docs;
 mod layers;
 mod metadata;
+mod prove;
 mod sizes;
 mod suite;
 
@@ -31,6 +34,12 @@ enum Command {
     CheckDeps,
     /// Warn about source files above 400 lines, fail above 800
     CheckSizes,
+    /// Execute the commands of the documentation
+    CheckDocs(docs::DocsArgs),
+    /// Show one claim by an experiment
+    Prove(prove::ProveArgs),
+    /// Measure the edge beside nginx, haproxy and its raw foundation
+    BenchEdge(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +48,9 @@ fn main() -> ExitCode {
         Command::CheckLayers => layers::check(),
         Command::CheckDeps => deps::check(),
         Command::CheckSizes => sizes::check(),
+        Command::CheckDocs(args) => docs::run(&args),
+        Command::Prove(args) => prove::run(&args),
+        Command::BenchEdge(args) => bench::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

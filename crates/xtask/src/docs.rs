@@ -1,0 +1,122 @@
+//! The commands of the documentation, executed as they stand.
+//!
+//! A block that opens with ```` ```sh run ```` is run by `bash -e` in a fresh directory that holds a small web app (`dist/`),
+//! with the built `cutover` first in the PATH. Blocks of one page run one after the other in the same shell session, so that
+//! a page can be followed from top to bottom. `up` listens on free ports there, whatever the page's configuration says.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use clap::Args;
+
+use crate::Outcome;
+
+const PAGES: &[&str] = &["README.md", "docs/getting-started.md"];
+
+#[derive(Args)]
+pub(crate) struct DocsArgs {
+    /// The cutover binary to run
+    #[arg(long, default_value = "target/debug/cutover")]
+    binary: PathBuf,
+}
+
+pub(crate) fn run(args: &DocsArgs) -> Outcome {
+    let binary = crate::root().join(&args.binary);
+    if !binary.is_file() {
+        return Err(format!("{} is not there; build it first", binary.display()));
+    }
+    let mut executed = 0;
+    for page in PAGES {
+        let text =
+            fs::read_to_string(crate::root().join(page)).map_err(|e| format!("reading {page}: {e}"))?;
+        let blocks = blocks(&text);
+        if !blocks.is_empty() {
+            follow(page, &blocks, &binary)?;
+            executed += blocks.len();
+        }
+    }
+    if executed == 0 {
+        return Err("no page has a block to run: the documentation is not tested".to_owned());
+    }
+    println!("documentation: {executed} blocks executed");
+    Ok(())
+}
+
+/// The contents of the blocks to run.
+fn blocks(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "```sh run" {
+            let body: Vec<&str> = lines.by_ref().take_while(|l| l.trim() != "```").collect();
+            found.push(body.join("\n"));
+        }
+    }
+    found
+}
+
+fn follow(page: &str, blocks: &[String], binary: &Path) -> Outcome {
+    let dir = tempfile::tempdir().map_err(|e| format!("making a directory: {e}"))?;
+    prepare(dir.path(), binary).map_err(|e| format!("preparing a directory: {e}"))?;
+    let mut script = String::from("set -eu -o pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n");
+    for block in blocks {
+        script.push_str(&format!("set -x\n{block}\n{{ set +x; }} 2>/dev/null\n"));
+        // A page says `cutover up &` and goes on; a person types slower than a script runs.
+        script.push_str("if jobs -p | grep -q .; then wait-for-up; fi\n");
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new("bash")
+        .arg("-c")
+        .arg(&script)
+        .current_dir(dir.path().join("app"))
+        .env("PATH", format!("{}:{path}", dir.path().join("bin").display()))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("running bash: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "{page}: its commands ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    ))
+}
+
+/// A small app and a `cutover` that listens on free ports.
+fn prepare(dir: &Path, binary: &Path) -> std::io::Result<()> {
+    let dist = dir.join("app/dist");
+    fs::create_dir_all(dist.join("assets"))?;
+    fs::write(
+        dist.join("index.html"),
+        "<!doctype html><html><head><title>app</title><script type=\"module\" src=\"/assets/app-0a1b2c3d.js\"></script></head></html>",
+    )?;
+    fs::write(dist.join("assets/app-0a1b2c3d.js"), "document.body.append('hello');\n")?;
+    let bin = dir.join("bin");
+    fs::create_dir_all(&bin)?;
+    let wrapper = format!(
+        "#!/bin/sh\nif [ \"$1\" = up ]; then shift; set -- up --listen 127.0.0.1:0 --control 127.0.0.1:0 \"$@\"; fi\nexec {} \"$@\"\n",
+        binary.display()
+    );
+    let wait = "#!/bin/sh\nfor i in $(seq 300); do cutover status >/dev/null 2>&1 && exit 0; sleep 0.1; done\nexit 1\n";
+    for (name, text) in [("cutover", wrapper.as_str()), ("wait-for-up", wait)] {
+        let file = bin.join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_blocks_marked_to_run_are_taken() {
+        let text = "a\n```sh\nno\n```\n```sh run\nyes\nyes\n```\n```toml\nno\n```\n";
+        assert_eq!(super::blocks(text), ["yes\nyes"]);
+    }
+}

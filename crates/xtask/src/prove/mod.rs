@@ -1,0 +1,154 @@
+//! Claims, each shown by one experiment that anybody can repeat: `cargo xtask prove --list`.
+//!
+//! An experiment prints its facts and last one line, `prove NAME: ok (...)` or `prove NAME: FAILED (...)`. With
+//! `--sabotage` it breaks on purpose what it watches, and must then say FAILED: that shows that it can.
+
+mod population;
+mod restart;
+mod switches;
+mod visits;
+
+use std::{path::PathBuf, process::Command};
+
+use clap::Args;
+use cutover_testkit::{rng::Rng, trace::Trace};
+
+use crate::Outcome;
+
+#[derive(Args, Clone)]
+pub(crate) struct ProveArgs {
+    /// Which claim; see --list
+    name: Option<String>,
+    /// Say what each proof shows and how long it takes
+    #[arg(long)]
+    list: bool,
+    /// Break what is watched: the proof must fail
+    #[arg(long)]
+    sabotage: bool,
+    /// Write every request or event as JSON lines
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// A shorter run, as CI does
+    #[arg(long)]
+    quick: bool,
+    /// Repeat a run
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The cutover binary to run; default: build it in release and take that
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+/// What an experiment needs to know.
+pub(crate) struct Setup {
+    pub(crate) binary: PathBuf,
+    pub(crate) sabotage: bool,
+    pub(crate) quick: bool,
+    pub(crate) seed: u64,
+    pub(crate) trace: Trace,
+}
+
+/// What an experiment found: facts for one line, and what is wrong.
+pub(crate) struct Found {
+    pub(crate) facts: String,
+    pub(crate) wrong: Vec<String>,
+}
+
+struct Proof {
+    name: &'static str,
+    shows: &'static str,
+    takes: &'static str,
+    run: fn(&Setup) -> Result<Found, String>,
+}
+
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "switches",
+        shows: "switching back and forth under HTTP/1.1 and HTTP/2 load loses no request; a long request ends where it began",
+        takes: "about 40 s",
+        run: switches::run,
+    },
+    Proof {
+        name: "visits",
+        shows: "visitors are split exactly, never bounce and never see two releases in one visit, through switches, rollbacks, withdrawals and restarts",
+        takes: "about 60 s",
+        run: visits::run,
+    },
+    Proof {
+        name: "restart",
+        shows: "killing the controller at any moment leaves a release that serves, pins that hold, and no orphan process",
+        takes: "about 60 s",
+        run: restart::run,
+    },
+];
+
+pub(crate) fn run(args: &ProveArgs) -> Outcome {
+    if args.list {
+        for proof in PROOFS {
+            println!("{:<10} {} ({})", proof.name, proof.shows, proof.takes);
+        }
+        return Ok(());
+    }
+    let name = args.name.as_deref().ok_or("which proof? see `cargo xtask prove --list`")?;
+    let names: Vec<&str> = PROOFS.iter().map(|p| p.name).collect();
+    let proof = PROOFS
+        .iter()
+        .find(|p| p.name == name)
+        .ok_or_else(|| format!("there is no proof `{name}`; there are {}", names.join(", ")))?;
+    let binary = match &args.binary {
+        Some(binary) => binary.clone(),
+        None => build_release()?,
+    };
+    let setup = Setup {
+        binary,
+        sabotage: args.sabotage,
+        quick: args.quick,
+        seed: args.seed.unwrap_or_else(Rng::fresh_seed),
+        trace: Trace::to(args.trace.as_deref()).map_err(|e| format!("creating the trace: {e}"))?,
+    };
+    println!("seed {}", setup.seed);
+    let found = (proof.run)(&setup);
+    setup.trace.flush();
+    let again = format!("again with --seed {}", setup.seed);
+    match found {
+        Ok(found) if found.wrong.is_empty() => {
+            println!("prove {name}: ok ({})", found.facts);
+            Ok(())
+        }
+        Ok(found) => {
+            for wrong in &found.wrong {
+                println!("wrong: {wrong}");
+            }
+            println!("prove {name}: FAILED ({}; {})", found.wrong.len(), found.facts);
+            Err(again)
+        }
+        Err(message) => {
+            println!("prove {name}: FAILED ({message})");
+            Err(again)
+        }
+    }
+}
+
+fn build_release() -> Result<PathBuf, String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--package", "cutover-cli"])
+        .current_dir(crate::root())
+        .status()
+        .map_err(|e| format!("building cutover: {e}"))?;
+    if !status.success() {
+        return Err("cutover does not build".to_owned());
+    }
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
+    Ok(target.join("release/cutover"))
+}
+
+/// A runtime for an experiment's clients.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| format!("starting a runtime: {e}"))
+}
