@@ -8,3 +8,6 @@ pub mod error;
 
 pub use control::Control;
 pub use error::{Error, ErrorKind};
+
+// What the operations speak of, so that their users need no other crate.
+pub use cutover_routing::{ReleaseId, ReleaseState, Slot, Table};
