@@ -8,6 +8,8 @@
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
+import { until } from './cutover.mjs';
+
 const flags = [
   '--headless',
   '--no-sandbox',
@@ -89,12 +91,22 @@ export class Tab {
     this.loads = [];
     this.release = undefined;
     this.pending = new Set();
+    // Requests that have neither come to their end nor failed. Streams have no end to wait for.
+    this.underWay = new Set();
     const say = (line) => visitor.trouble.push(line);
     page.on('console', (message) => {
-      if (['error', 'warning', 'assert'].includes(message.type())) say(`console ${message.type()}: ${message.text()}`);
+      if (['error', 'warning', 'assert'].includes(message.type())) {
+        const { url } = message.location();
+        say(`console ${message.type()}: ${message.text()}${url ? ` (${url})` : ''}`);
+      }
     });
     page.on('pageerror', (error) => say(`script error: ${error.message}`));
+    page.on('request', (request) => {
+      if (request.resourceType() !== 'eventsource') this.underWay.add(request);
+    });
+    page.on('requestfinished', (request) => this.underWay.delete(request));
     page.on('requestfailed', (request) => {
+      this.underWay.delete(request);
       const why = request.failure()?.errorText;
       // A page that closes its event stream, or leaves while it is open, aborts it: that is how it ends.
       if (request.resourceType() === 'eventsource' && why === 'net::ERR_ABORTED') return;
@@ -140,22 +152,35 @@ export class Tab {
     }
   }
 
+  // Waits until nothing is being loaded. A page that is left earlier fails the requests it has open.
   async settled() {
-    await this.page.waitForLoadState('networkidle').catch(() => {});
-    await Promise.all(this.pending);
+    await until('the page has loaded what it wanted', async () => {
+      const before = this.answers.length;
+      await this.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 30)));
+      return this.underWay.size === 0 && this.pending.size === 0 && this.answers.length === before;
+    });
   }
 
   // Loads an address as typing it does.
   async open(path) {
+    await this.settled();
     const response = await this.page.goto(path);
     await this.ready();
     return response;
   }
 
   async reload() {
+    await this.settled();
     const response = await this.page.reload();
     await this.ready();
     return response;
+  }
+
+  // Ends a preview.
+  async leave() {
+    await this.settled();
+    await this.page.goto('/.cutover/leave');
+    await this.settled();
   }
 
   // Waits until the shop shows the page that the address names.

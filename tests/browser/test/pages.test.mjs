@@ -19,7 +19,7 @@ function barriers() {
   const found = [];
   const named = (element) =>
     element.getAttribute('aria-label') || element.textContent.trim() || element.labels?.length || element.alt;
-  for (const element of document.querySelectorAll('a, button, input')) {
+  for (const element of document.querySelectorAll('a, button, input:not([type=hidden])')) {
     if (!named(element)) found.push(`without a name: ${element.outerHTML}`);
   }
   for (const image of document.querySelectorAll('img')) {

@@ -46,7 +46,7 @@ for (const build of builds) {
     await normal.assertShows('one', blue);
     assert.equal(await tester.pin(), undefined, 'a preview leaves the pin alone');
 
-    await preview.page.goto('/.cutover/leave');
+    await preview.leave();
     await preview.open('/');
     await preview.assertShows('one', blue);
     assert.equal(await tester.pin(), blue);
@@ -97,11 +97,12 @@ test('a preview of a withdrawn release says so', async (t) => {
   await cutover.verb('withdraw', green, '--yes');
   tester.allow(/^410 for GET \/$/);
   tester.allow(/^console error: Failed to load resource: .* 410/);
+  await tab.settled();
   const ended = await tab.page.reload();
   assert.ok([200, 410].includes(ended.status()), String(ended.status()));
   assert.match(await tab.page.locator('body').innerText(), /withdrawn|preview/i);
   assert.equal(await tab.page.locator('#release').count(), 0, 'no shop is shown');
-  await tab.page.goto('/.cutover/leave');
+  await tab.leave();
   await tab.open('/');
   await tab.assertShows('one', blue);
   await tester.assertWhole();

@@ -36,6 +36,7 @@ for (const build of builds) {
     await tab.reload();
     await tab.assertShows('one', blue);
     assert.equal(await ada.pin(), blue);
+    await tab.follow('/');
     await tab.follow('/product/mug');
     const again = await cutover.verb('rollback').catch((error) => error);
     assert.equal(again.changed ?? false, false, 'a second rollback has nothing to do');
@@ -57,6 +58,7 @@ test('a rollback at once answers open pages from blue, says so, and the next loa
   // Its route's chunk was part of green, which serves nobody any more: it may be gone.
   ada.allow(/^console error: .*(TypeError|ChunkLoadError|404)/);
   ada.allow(/^404 for GET \/assets\//);
+  ada.allow(/^request failed: GET .*\/assets\/.*\.js: net::ERR_ABORTED/);
   await tab.page.locator('a[href="/product/mug"]').first().click();
   await tab.page.getByRole('alert').waitFor();
   await tab.page.getByRole('button', { name: 'Load again' }).click();

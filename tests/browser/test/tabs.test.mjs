@@ -60,7 +60,7 @@ test('the script that keeps tabs apart works under the strictest policy without 
   const seen = [];
   tab.page.on('request', (request) => seen.push([request.url(), request.headers()['x-cutover-release']]));
   await tab.page.evaluate(async () => {
-    await fetch(new Request('/api/version?request'));
+    await (await fetch(new Request('/api/version?request'))).text();
     await new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
       request.open('GET', '/api/version?xhr');
