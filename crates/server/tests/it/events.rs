@@ -17,7 +17,7 @@ impl Events {
         let mut is_stream = false;
         loop {
             let line = events.line().await.unwrap();
-            is_stream |= line.to_ascii_lowercase() == "content-type: text/event-stream";
+            is_stream |= line.eq_ignore_ascii_case("content-type: text/event-stream");
             if line.is_empty() {
                 assert!(is_stream);
                 return events;
