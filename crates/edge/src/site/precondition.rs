@@ -104,7 +104,7 @@ mod tests {
         use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
         let long_ago = "Thu, 01 Jan 1970 00:00:00 GMT";
         let far_away = "Fri, 31 Dec 2100 00:00:00 GMT";
-        let cases: &[(Fields, Outcome, &str)] = &[
+        let cases: &[(Fields<'_>, Outcome, &str)] = &[
             (&[], Proceed, "no precondition"),
             (&[(IF_NONE_MATCH, ETAG)], NotModified, "the same tag"),
             (&[(IF_NONE_MATCH, "W/\"abc-br\"")], NotModified, "weak comparison"),
