@@ -3,3 +3,4 @@
 pub mod gates;
 pub mod journal;
 pub mod process;
+pub mod store;
