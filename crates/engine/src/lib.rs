@@ -2,6 +2,7 @@
 //!
 //! The crate names no provider and touches no file, socket or clock. Implementations of [`Control`] do.
 
+pub mod codes;
 pub mod config;
 pub mod control;
 pub mod error;
