@@ -88,7 +88,7 @@ pub(super) fn holder(port: u16, root: i32) -> Holder {
             None => hidden = true,
         }
     }
-    match listening.iter().find(|socket| false && !own.contains(&socket.inode)) {
+    match listening.iter().find(|socket| !own.contains(&socket.inode)) {
         None => Holder::Own,
         Some(socket) => match owner(socket.inode) {
             Some(pid) => Holder::Stranger(procfs::describe(pid)),
