@@ -53,7 +53,7 @@ impl Record {
     ) -> Result<Self, Error> {
         let digest = digest(&inputs, &services, &snapshot);
         let id = id_of(&digest).parse().map_err(|why: cutover_routing::InvalidReleaseId| {
-            Error::new(ErrorKind::Internal, "CUT0900", "a digest made no release id").because(why)
+            Error::new(ErrorKind::Internal, "CUT0599", "a digest made no release id").because(why)
         })?;
         Ok(Self { format: FORMAT, id, digest: content::hex(&digest), inputs, services, snapshot, site: None })
     }
