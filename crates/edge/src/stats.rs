@@ -191,12 +191,12 @@ impl ReleaseStats {
         };
         for component in 0..self.components.len() {
             for kind in 0..KINDS.len() {
-                for class in 0..CLASSES.len() {
+                for (class, name) in CLASSES.iter().enumerate() {
                     let visitors = self.requests(component, Who::Visitor as usize, kind, class);
                     let bots = self.requests(component, Who::Bot as usize, kind, class);
                     usage.requests += visitors + bots;
                     usage.previews += self.requests(component, Who::Preview as usize, kind, class);
-                    if CLASSES[class] == "5xx" {
+                    if *name == "5xx" {
                         usage.server_errors += visitors + bots;
                     }
                 }

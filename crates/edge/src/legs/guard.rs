@@ -82,7 +82,10 @@ impl Guard {
                 At::Off => return,
                 At::Body(left) => {
                     let taken = left.min(bytes.len() as u64);
-                    self.at = if taken == left { At::Start } else { At::Body(left - taken) };
+                    self.at = At::Body(left - taken);
+                    if taken == left {
+                        self.restart();
+                    }
                     &bytes[taken as usize..]
                 }
                 At::Chunk(left) => {
