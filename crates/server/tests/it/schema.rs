@@ -55,3 +55,25 @@ fn collect(value: &Value, references: &mut BTreeSet<String>) {
         _ => {}
     }
 }
+
+#[test]
+fn the_reference_names_every_route() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/control-api.md"))
+            .unwrap();
+    let named: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter_map(|route| route.split_once(' '))
+        .map(|(method, path)| format!("{} {}", method.to_lowercase(), path.split('?').next().unwrap()))
+        .collect();
+    let described = cutover_server::openapi::<Fake>();
+    let paths = described["paths"].as_object().unwrap();
+    let routes: BTreeSet<String> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    assert_eq!(named, routes);
+}
