@@ -17,6 +17,7 @@ tests![
     a_stopped_service_is_asked_first_and_may_finish,
     whoever_ignores_the_request_is_killed_at_the_deadline,
     daemons_and_children_of_a_service_end_with_it,
+    a_service_that_keeps_forking_is_ended_whole,
     what_a_crashed_command_left_running_is_ended_before_the_next_start,
     stopping_one_release_leaves_the_others,
     a_stopped_service_can_be_started_again,
@@ -65,6 +66,21 @@ async fn daemons_and_children_of_a_service_end_with_it() {
     assert_ne!(getsid(Some(Pid::from_raw(daemon))), getsid(Some(Pid::from_raw(child))));
     supervisor.stop_all().await;
     assert!(!lives(daemon) && !lives(child));
+    assert_eq!(world.processes(), [] as [i32; 0]);
+}
+
+async fn a_service_that_keeps_forking_is_ended_whole() {
+    let world = World::new();
+    let supervisor = world.supervisor();
+    let run = "(trap '' TERM; while :; do (setsid sleep 1000 &); sleep 0.005; done) & exec SERVE";
+    let mut spec = world.spec(run);
+    spec.stop_timeout = Duration::from_millis(300);
+    supervisor.start(spec).await.unwrap();
+    eventually(|| match world.processes().len() {
+        count if count > 10 => Ok(()),
+        count => Err(format!("{count} processes")),
+    });
+    supervisor.stop_all().await;
     assert_eq!(world.processes(), [] as [i32; 0]);
 }
 

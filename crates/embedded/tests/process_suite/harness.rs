@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
 /// A test's name and what it does, in a runtime of its own.
@@ -21,13 +22,12 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
+/// No test waits for ever: what hangs is a failure with a name.
+const LIMIT: Duration = Duration::from_secs(180);
+
 pub(crate) fn in_runtime(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(test);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(LIMIT, test).await.expect("the test hangs") });
 }
 
 /// Runs those whose name contains one of the words in `args` (all without words); `--exact` and `--list` are understood.

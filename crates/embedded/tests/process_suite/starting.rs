@@ -1,6 +1,11 @@
 //! A service starts: what it is given, when it counts as healthy, and what is said when it never is.
 
-use std::{fs, net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    fs,
+    net::TcpListener,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cutover_embedded::process::ProcessState;
 use cutover_engine::ErrorKind;
@@ -197,7 +202,8 @@ async fn a_port_held_by_a_stranger_is_named_after_other_ports_were_tried() {
         // Takes every port the command is given, in the command's place.
         tokio::task::spawn_blocking(move || {
             let mut held: Vec<TcpListener> = Vec::new();
-            while held.len() < 3 {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while held.len() < 3 && Instant::now() < deadline {
                 let text = fs::read_to_string(&ports).unwrap_or_default();
                 let complete = text.lines().count() - usize::from(!text.is_empty() && !text.ends_with('\n'));
                 if let Some(port) = text.lines().take(complete).nth(held.len()) {
