@@ -77,6 +77,7 @@ impl<'a> Trouble<'a> {
 
     fn note(&mut self, code: &'static str, span: Range<usize>, message: String, hint: Option<String>) {
         let (line, column) = self.line_column(span.start);
+        let message = printable(&message);
         let error = ConfigError { code, file: self.file.clone(), line, column, message, hint };
         self.found.push((span.start, error));
     }
@@ -114,4 +115,13 @@ impl<'a> Trouble<'a> {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
     }
+}
+
+/// What a file says must not reach a terminal as control sequences.
+fn printable(message: &str) -> String {
+    let mut out = String::with_capacity(message.len());
+    for c in message.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }

@@ -406,3 +406,22 @@ proptest::proptest! {
         let _ = read(&text);
     }
 }
+
+#[test]
+fn a_description_that_plans_ahead_is_refused_only_where_it_does() {
+    let found = errors(include_str!("tests/ahead.toml"));
+    let codes: Vec<_> = found.iter().map(|error| error.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(codes, ["CUT0106", "CUT0106"], "{found:#?}");
+}
+
+#[test]
+fn line_endings_and_byte_order_marks_of_other_systems_are_no_trouble() {
+    let text = format!("\u{feff}app = \"shop\"\nhost = \"shop.test\"\n{SITE}").replace('\n', "\r\n");
+    assert_eq!(read(&text).unwrap().app, "shop");
+}
+
+#[test]
+fn control_sequences_in_a_file_do_not_reach_the_terminal() {
+    let error = only(&format!("\"\\u001b[31mred\" = 1\n{SITE}"));
+    assert_eq!(error.message, "unknown key `\\u{1b}[31mred` at the top");
+}
