@@ -51,9 +51,10 @@ impl Journal {
         drop(connection);
         let last_switch: Option<LastSwitch> = self
             .meta(LAST_SWITCH)?
-            .map(|text| serde_json::from_str(&text))
+            .map(|text| serde_json::from_str::<Option<LastSwitch>>(&text))
             .transpose()
-            .map_err(|error| self.damaged(format!("the last switch: {error}")))?;
+            .map_err(|error| self.damaged(format!("the last switch: {error}")))?
+            .flatten();
         Ok(Memory { table, releases, last_switch, unfinished })
     }
 

@@ -80,7 +80,7 @@ fn everything_written_is_read_back_after_reopening() {
     let write = Write {
         table: Some(table(4)),
         releases: vec![row("aaaaaaaa"), row("bbbbbbbb")],
-        last_switch: Some(switch.clone()),
+        last_switch: Some(Some(switch.clone())),
         meta: vec![("color", "green".into())],
         records: vec![record("one"), record("two")],
         ..Write::default()
@@ -225,6 +225,25 @@ fn a_table_that_contradicts_itself_is_refused() {
             "{document}"
         );
     }
+}
+
+#[test]
+fn what_was_undone_is_forgotten() {
+    let (_dir, journal) = journal();
+    let switch = LastSwitch { from: None, to: id("aaaaaaaa"), promotion: true, at: 3 };
+    journal
+        .write(&Write {
+            releases: vec![row("aaaaaaaa"), row("bbbbbbbb")],
+            last_switch: Some(Some(switch)),
+            ..Write::default()
+        })
+        .unwrap();
+    journal
+        .write(&Write { forget: vec![id("bbbbbbbb")], last_switch: Some(None), ..Write::default() })
+        .unwrap();
+    let memory = journal.read().unwrap();
+    assert_eq!(memory.releases, [row("aaaaaaaa")]);
+    assert_eq!(memory.last_switch, None);
 }
 
 #[test]

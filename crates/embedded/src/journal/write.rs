@@ -1,7 +1,7 @@
 //! Writing: one [`Write`] is one transaction.
 
 use cutover_engine::control::HistoryEntry;
-use cutover_routing::Table;
+use cutover_routing::{ReleaseId, Table};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Intent, Journal, JournalError, LastSwitch, NewRecord, ReleaseRow};
@@ -17,8 +17,10 @@ pub struct Write {
     pub table: Option<Table>,
     /// Releases as they are from now on.
     pub releases: Vec<ReleaseRow>,
-    /// The last change of the default.
-    pub last_switch: Option<LastSwitch>,
+    /// Releases that were never there: their staging was undone.
+    pub forget: Vec<ReleaseId>,
+    /// The last change of the default, from now on; the inner none: there was none.
+    pub last_switch: Option<Option<LastSwitch>>,
     /// Other values by name.
     pub meta: Vec<(&'static str, String)>,
     /// Lines of history.
@@ -56,6 +58,11 @@ impl Journal {
         for row in &write.releases {
             let gates = serde_json::to_string(&row.gates)?;
             put_release(&transaction, row, &gates).map_err(self.failed("writing"))?;
+        }
+        for id in &write.forget {
+            transaction
+                .execute("DELETE FROM releases WHERE id = ?1", params![id.as_str()])
+                .map_err(self.failed("writing"))?;
         }
         if let Some(switch) = &write.last_switch {
             put_meta(&transaction, LAST_SWITCH, &serde_json::to_string(switch)?)

@@ -1,0 +1,132 @@
+//! Rollback: one routing write that makes the release before the last promotion the default again.
+
+use std::{sync::Arc, time::Instant};
+
+use cutover_engine::{
+    Error, ErrorKind,
+    control::{Outside, Progress, RollbackRequest, SwitchReport},
+};
+use cutover_routing::{Edit, ReleaseId, ReleaseState};
+
+use super::{
+    Inner,
+    commit::{Change, Switch},
+    missing,
+    operation::Operation,
+    promote::{shown, unchanged},
+    unix_ms,
+    world::Back,
+};
+use crate::journal::LastSwitch;
+
+impl Inner {
+    pub(super) async fn rollback(
+        self: Arc<Self>,
+        who: String,
+        request: RollbackRequest,
+    ) -> Result<SwitchReport, Error> {
+        let accepted = Instant::now();
+        let switch = self.switch.lock().await;
+        let back = self.with_world(super::World::back);
+        match back {
+            Back::To { from, to } => {
+                let mut operation = Operation::new(&who, "rollback", Some(to), request.reason)?;
+                operation.began = accepted;
+                match self.go_back(&switch, &operation, from, to, request.now).await {
+                    Ok(report) => Ok(report),
+                    Err(error) => Err(self.fail(&operation, false, error).await),
+                }
+            }
+            Back::Already { on, left } => {
+                let mut operation = Operation::new(&who, "rollback", Some(on), request.reason)?;
+                operation.began = accepted;
+                self.stay(&switch, &operation, on, &left, request.now).await
+            }
+            Back::Nowhere(why) => Err(nowhere(&why)),
+        }
+    }
+
+    async fn go_back(
+        self: &Arc<Self>,
+        held: &Switch<'_>,
+        operation: &Operation,
+        from: ReleaseId,
+        to: ReleaseId,
+        now: bool,
+    ) -> Result<SwitchReport, Error> {
+        let mut row = self.row(&to).ok_or_else(|| missing(&to))?;
+        self.ready(&to, row.slot, &Progress::none()).await?;
+        // What cannot be published any more, because its files are damaged, cannot drain.
+        let close = now || self.load(&from).await.is_err();
+        let at = unix_ms();
+        row.outside = None;
+        let change = Change {
+            begin: true,
+            edits: vec![Edit::Rollback { to, close }],
+            rows: vec![row],
+            last_switch: Some(LastSwitch { from: Some(from), to, promotion: false, at }),
+        };
+        let generation = self.commit(held, operation, change).await?;
+        let took_us = operation.took_us();
+        let left = if close { "is closed" } else { "drains" };
+        let message = format!("back on {to} in {}; {from} {left}", shown(took_us));
+        self.end(operation, message.clone(), Some(generation)).await;
+        Ok(SwitchReport {
+            verb: "rollback".to_owned(),
+            from: Some(from),
+            to: Some(to),
+            changed: true,
+            generation,
+            took_us,
+            message,
+        })
+    }
+
+    /// The default is right already. What was left may still have to go.
+    async fn stay(
+        &self,
+        held: &Switch<'_>,
+        operation: &Operation,
+        on: ReleaseId,
+        left: &[ReleaseId],
+        now: bool,
+    ) -> Result<SwitchReport, Error> {
+        let table = self.current_table();
+        let candidates = left.iter().any(|id| table.state(id) == Some(ReleaseState::Candidate));
+        let edits: Vec<Edit> = if candidates {
+            vec![Edit::Rollback { to: on, close: now }]
+        } else if now {
+            left.iter().map(|release| Edit::Close { release: *release }).collect()
+        } else {
+            Vec::new()
+        };
+        let mut report = unchanged("rollback", &table, on);
+        if edits.is_empty() {
+            return Ok(report);
+        }
+        let change = Change { begin: true, edits, ..Change::default() };
+        let generation = match self.commit(held, operation, change).await {
+            Ok(generation) => generation,
+            Err(error) => return Err(self.fail(operation, false, error).await),
+        };
+        let names: Vec<String> = left.iter().map(ToString::to_string).collect();
+        let done = if now { "closed" } else { "given up" };
+        report.message = format!("already on {on}; {done}: {}", names.join(", "));
+        report.changed = true;
+        report.generation = generation;
+        report.took_us = operation.took_us();
+        self.end(operation, report.message.clone(), Some(generation)).await;
+        Ok(report)
+    }
+}
+
+pub(super) fn nowhere(why: &str) -> Error {
+    Error::new(ErrorKind::Refused, "CUT0518", "there is nothing to roll back to")
+        .because(why)
+        .hint("promote another release: `cutover releases` lists those that are retained")
+}
+
+/// Kept warm although closed.
+pub(super) fn on_standby(outside: Option<Outside>) -> bool {
+    outside == Some(Outside::Standby)
+}

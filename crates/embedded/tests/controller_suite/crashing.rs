@@ -1,0 +1,161 @@
+//! Ends as a crash would, at every point an operation passes, and what the next start makes of it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use cutover_embedded::{controller::CrashHook, store::Store};
+use cutover_engine::{
+    Control, Error,
+    control::{Progress, RetireRequest, WithdrawRequest},
+};
+use cutover_routing::ReleaseId;
+
+use crate::{
+    harness::Test,
+    support::{Place, Up, eventually, gapless},
+};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("crashing::a_deployment_cut_anywhere_is_done_or_undone", || everywhere(Verb::Deploy, 5)),
+    ("crashing::a_rollback_cut_anywhere_is_done_or_undone", || everywhere(Verb::Rollback, 3)),
+    ("crashing::a_retirement_cut_anywhere_is_done_or_undone", || everywhere(Verb::Retire, 6)),
+    ("crashing::a_purge_cut_anywhere_is_done_or_undone", || everywhere(Verb::Purge, 3)),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Verb {
+    Deploy,
+    Rollback,
+    Retire,
+    Purge,
+}
+
+/// Cuts at the first point, the second, and so on until the operation gets through.
+fn everywhere(verb: Verb, at_least: usize) {
+    let mut cut = 0;
+    while run(verb, cut) {
+        cut += 1;
+    }
+    assert!(cut >= at_least, "{verb:?} passed only {cut} points");
+}
+
+/// Returns whether the operation was cut.
+fn run(verb: Verb, cut: usize) -> bool {
+    let place = Place::new();
+    let was_cut = first_life(&place, verb, cut);
+    eventually(|| match place.processes() {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{verb:?} cut at {cut}: processes outlive the controller: {left:?}")),
+    });
+    if was_cut {
+        second_life(&place, verb, cut);
+    }
+    was_cut
+}
+
+/// Two releases, v1 and v2, v2 active; then the operation, which stops for ever at its point number `cut`.
+fn first_life(place: &Place, verb: Verb, cut: usize) -> bool {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // Counts down from `cut` once it is armed; far above that before.
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let (told, hears) = mpsc::channel();
+    let (counter, finished) = (Arc::clone(&left), told.clone());
+    let hook = CrashHook::new(move |_| {
+        let now = counter.fetch_sub(1, Ordering::SeqCst) == 0;
+        if now {
+            told.send(true).unwrap();
+        }
+        now
+    });
+    let up = runtime.block_on(async {
+        let up = place.up_with(Some(hook)).await;
+        up.release(place, "v1").await;
+        up.release(place, "v2").await;
+        up
+    });
+    left.store(cut, Ordering::SeqCst);
+    place.build("v3");
+    let (control, request) = (Arc::clone(&up.control), up.request("v3"));
+    runtime.spawn(async move {
+        operate(verb, &control, request).await.unwrap();
+        finished.send(false).unwrap();
+    });
+    let was_cut = hears.recv_timeout(Duration::from_secs(60)).unwrap();
+    drop(up);
+    runtime.shutdown_timeout(Duration::from_secs(60));
+    was_cut
+}
+
+async fn operate(
+    verb: Verb,
+    control: &cutover_embedded::Embedded,
+    request: cutover_engine::control::StageRequest,
+) -> Result<(), Error> {
+    match verb {
+        Verb::Deploy => control.deploy("ada", request, Progress::none()).await.map(drop),
+        Verb::Rollback => {
+            control.rollback("ada", cutover_engine::control::RollbackRequest::default()).await.map(drop)
+        }
+        Verb::Retire => {
+            let request = RetireRequest { force: true, reason: Some("test".to_owned()) };
+            control.retire("ada", "v1", request).await.map(drop)
+        }
+        Verb::Purge => {
+            let request = WithdrawRequest { purge: true, ..WithdrawRequest::default() };
+            control.withdraw("ada", "v2", request).await.map(drop)
+        }
+    }
+}
+
+fn second_life(place: &Place, verb: Verb, cut: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let up = place.up().await;
+        let table = up.control.table().await.unwrap();
+        table.validate().unwrap();
+        let active = table.default.unwrap();
+        let version = up.view(active).await.name.unwrap();
+        let what = format!("{verb:?} cut at {cut}");
+        let allowed: &[&str] = match verb {
+            Verb::Deploy => &["v2", "v3"],
+            Verb::Rollback | Verb::Purge => &["v1", "v2"],
+            Verb::Retire => &["v2"],
+        };
+        assert!(allowed.contains(&version.as_str()), "{what}: {version} is active");
+        up.serves(&version);
+        assert_eq!(up.edge.generation(), table.generation, "{what}");
+        let journal = place.journal();
+        assert!(journal.read().unwrap().unfinished.is_empty(), "{what}: operations without an end");
+        gapless(&up.history().await);
+        agree(place, &up, &what).await;
+        // It can be asked for again, and gets through.
+        place.build("v3");
+        match (verb, operate(verb, &up.control, up.request("v3")).await) {
+            (_, Ok(())) => {}
+            // What it was asked for is done, and there is no second release to go back to.
+            (Verb::Purge, Err(error)) => assert_eq!(error.code, "CUT0518", "{what}: {error:?}"),
+            (_, Err(error)) => panic!("{what}: {error:?}"),
+        }
+        agree(place, &up, &what).await;
+        up.down().await;
+    });
+}
+
+/// Table, store and processes name the same releases.
+async fn agree(place: &Place, up: &Up, what: &str) {
+    let table = up.control.table().await.unwrap();
+    let named: Vec<ReleaseId> = table.releases.keys().copied().collect();
+    let stored = Store::open(&place.state()).unwrap().list().unwrap();
+    assert_eq!(stored, named, "{what}");
+    // Every release of the table runs: none of them is closed for long enough to be cold.
+    eventually(|| match place.processes().len() {
+        count if count == 2 * named.len() => Ok(()),
+        count => Err(format!("{what}: {count} processes for {named:?}")),
+    });
+}

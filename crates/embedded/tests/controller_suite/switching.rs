@@ -1,0 +1,264 @@
+//! Promotion and rollback.
+
+use std::{fs, sync::Arc};
+
+use cutover_engine::{
+    Control, ErrorKind,
+    control::{Progress, PromoteRequest, StageRequest, Verdict},
+};
+use cutover_routing::ReleaseState;
+
+use crate::{
+    harness::tests,
+    support::{Extra, Place, ask, data, eventually, eventually_async, gapless},
+};
+
+tests!(
+    a_promotion_and_its_rollback_move_new_visitors,
+    asked_again_nothing_changes,
+    a_rollback_by_force_closes_what_was_left,
+    nothing_to_promote_and_nothing_to_go_back_to_is_said,
+    a_failed_gate_keeps_visitors_away_unless_overruled,
+    a_gate_that_passed_is_not_run_again,
+    an_unhealthy_release_is_not_promoted,
+    a_rollback_does_not_wait_behind_a_build,
+    a_request_under_way_finishes_on_its_release,
+    a_deployment_does_not_overtake_a_newer_switch,
+    an_operation_goes_on_without_its_caller,
+);
+
+async fn a_promotion_and_its_rollback_move_new_visitors() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let second = up.stage(&place, "v2").await;
+    let request = PromoteRequest::default();
+    let report = up.control.promote("ada", request, Progress::none()).await.unwrap();
+    assert_eq!((report.from, report.to, report.changed), (Some(first), Some(second), true));
+    assert!(report.took_us > 0);
+    assert_eq!(report.generation, up.edge.generation());
+    up.serves("v2");
+    assert_eq!(up.state(first).await, Some(ReleaseState::Draining));
+    assert_eq!(up.status().await.rollback_to, Some(first));
+    let back = up.rollback(false).await.unwrap();
+    assert_eq!((back.from, back.to, back.changed), (Some(second), Some(first), true));
+    up.serves("v1");
+    assert_eq!(up.state(second).await, Some(ReleaseState::Draining));
+    // And forth again.
+    assert!(up.promote(second).await.changed);
+    up.serves("v2");
+    assert_eq!(up.status().await.rollback_to, Some(first));
+    gapless(&up.history().await);
+    up.down().await;
+}
+
+async fn asked_again_nothing_changes() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let second = up.release(&place, "v2").await;
+    let (table, history) = (up.control.table().await.unwrap(), up.history().await.len());
+    let again = up.promote(second).await;
+    assert!(!again.changed);
+    assert_eq!(again.message, format!("already on {second}"));
+    assert_eq!(up.control.table().await.unwrap(), table);
+    assert_eq!(up.history().await.len(), history);
+    up.rollback(false).await.unwrap();
+    let (table, history) = (up.control.table().await.unwrap(), up.history().await.len());
+    let again = up.rollback(false).await.unwrap();
+    assert_eq!((again.changed, again.to), (false, Some(first)));
+    assert_eq!(again.message, format!("already on {first}"));
+    assert_eq!(up.control.table().await.unwrap(), table);
+    assert_eq!(up.history().await.len(), history);
+    up.down().await;
+}
+
+async fn a_rollback_by_force_closes_what_was_left() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let second = up.release(&place, "v2").await;
+    let visit = up.get("/");
+    let pin = visit.header("set-cookie").split(';').next().unwrap().to_owned();
+    up.rollback(true).await.unwrap();
+    assert_eq!(up.state(second).await, Some(ReleaseState::Closed));
+    let stale = up.get_with("/api/version", &[("cookie", &pin)]);
+    assert_eq!((stale.body.as_str(), stale.header("x-cutover-stale")), ("v1", "1"), "{stale:?}");
+    // The same in two steps: first gently, then by force.
+    up.promote(second).await;
+    up.rollback(false).await.unwrap();
+    assert_eq!(up.state(second).await, Some(ReleaseState::Draining));
+    let closed = up.rollback(true).await.unwrap();
+    assert_eq!((closed.changed, closed.to), (true, Some(first)));
+    assert_eq!(up.state(second).await, Some(ReleaseState::Closed));
+    // A closed release comes back: its services are started again where they were ended.
+    eventually(|| match place.processes().len() {
+        2 => Ok(()),
+        other => Err(format!("{other} processes")),
+    });
+    up.promote(second).await;
+    up.serves("v2");
+    up.down().await;
+}
+
+async fn nothing_to_promote_and_nothing_to_go_back_to_is_said() {
+    let place = Place::new();
+    let up = place.up().await;
+    let error = up.control.promote("ada", PromoteRequest::default(), Progress::none()).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0515"));
+    let error = up.rollback(false).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0518"));
+    up.release(&place, "v1").await;
+    let error = up.rollback(false).await.unwrap_err();
+    assert!(error.to_string().contains("first release"), "{error:?}");
+    up.serves("v1");
+    up.down().await;
+}
+
+async fn a_failed_gate_keeps_visitors_away_unless_overruled() {
+    let place = Place::new();
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    let rest = "[[gate]]\nname = \"smoke\"\nhttp = { path = \"/api/nothing\", status = 200 }\n".to_owned();
+    place.describe(&Extra { rest, ..Extra::default() });
+    place.build("v2");
+    let error = up.control.deploy("ada", up.request("v2"), Progress::none()).await.unwrap_err();
+    assert_eq!(error.code, "CUT0509", "{error:?}");
+    assert!(error.causes[0].contains("smoke"), "{error:?}");
+    up.serves("v1");
+    let green = up.status().await.candidate.unwrap();
+    assert_eq!(up.state(green).await, Some(ReleaseState::Staged));
+    assert_eq!(up.view(green).await.gates[0].verdict, Verdict::Fail);
+    assert!(up.try_promote("v2", None).await.is_err());
+    up.serves("v1");
+    let report = up.try_promote("v2", Some("the page is new")).await.unwrap();
+    assert!(report.changed && report.message.contains("smoke"), "{report:?}");
+    up.serves("v2");
+    let last = up.history().await.pop().unwrap();
+    assert_eq!((last.verb.as_str(), last.reason.as_deref()), ("promote", Some("the page is new")));
+    up.down().await;
+}
+
+async fn a_gate_that_passed_is_not_run_again() {
+    let place = Place::new();
+    let up = place.up().await;
+    let rest = "[[gate]]\nname = \"count\"\nrun = \"echo x >> count\"\n".to_owned();
+    place.describe(&Extra { rest, ..Extra::default() });
+    place.build("v1");
+    up.control.deploy("ada", up.request("v1"), Progress::none()).await.unwrap();
+    let runs = || fs::read_to_string(place.app().join("count")).unwrap().lines().count();
+    assert_eq!(runs(), 1);
+    place.build("v2");
+    up.control.deploy("ada", up.request("v2"), Progress::none()).await.unwrap();
+    assert_eq!(runs(), 2);
+    up.rollback(false).await.unwrap();
+    up.try_promote("v2", None).await.unwrap();
+    assert_eq!(runs(), 2, "it passed for exactly this content already");
+    up.down().await;
+}
+
+async fn an_unhealthy_release_is_not_promoted() {
+    let place = Place::new();
+    place.describe(&Extra { service: "start_timeout = \"500ms\"", ..Extra::default() });
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    let green = up.stage(&place, "v2").await;
+    let sick = data(&up).join("v2.sick");
+    fs::write(&sick, "").unwrap();
+    let error = up.try_promote(green.as_str(), None).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Failed | ErrorKind::Unavailable), "{error:?}");
+    assert!(error.to_string().contains("503"), "{error:?}");
+    up.serves("v1");
+    fs::remove_file(sick).unwrap();
+    assert!(up.promote(green).await.changed);
+    up.down().await;
+}
+
+async fn a_rollback_does_not_wait_behind_a_build() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    up.release(&place, "v2").await;
+    let sick = data(&up).join("v3.sick");
+    fs::write(&sick, "").unwrap();
+    place.build("v3");
+    let (said, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (control, request) = (Arc::clone(&up.control), up.request("v3"));
+    let progress = Progress::new(move |line| drop(said.send(line)));
+    let staging = tokio::spawn(async move { control.stage("ada", request, progress).await });
+    while !hears.recv().await.unwrap().contains("starting") {}
+    // The build waits for a service that is not healthy yet.
+    let back = up.rollback(false).await.unwrap();
+    assert_eq!(back.to, Some(first));
+    up.serves("v1");
+    assert!(!staging.is_finished());
+    fs::remove_file(sick).unwrap();
+    assert!(staging.await.unwrap().unwrap().created);
+    up.serves("v1");
+    up.down().await;
+}
+
+async fn a_request_under_way_finishes_on_its_release() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let green = up.stage(&place, "v2").await;
+    let hold = data(&up).join("hold");
+    fs::write(&hold, "").unwrap();
+    let edge = up.edge.local_addr();
+    let long = tokio::task::spawn_blocking(move || ask(edge, "/api/hold", &[]).unwrap());
+    eventually(|| match up.edge.usage(&first).in_flight {
+        0 => Err("the request has not arrived".to_owned()),
+        _ => Ok(()),
+    });
+    up.promote(green).await;
+    up.serves("v2");
+    fs::remove_file(hold).unwrap();
+    let answer = long.await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "v1"));
+    up.down().await;
+}
+
+async fn a_deployment_does_not_overtake_a_newer_switch() {
+    let place = Place::new();
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    let second = up.stage(&place, "v2").await;
+    let rest =
+        "[[gate]]\nname = \"slow\"\nrun = \"while ! test -e go; do sleep 0.02; done\"\ntimeout = \"60s\"\n"
+            .to_owned();
+    place.describe(&Extra { rest, ..Extra::default() });
+    place.build("v3");
+    let (said, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (control, request) = (Arc::clone(&up.control), up.request("v3"));
+    let progress = Progress::new(move |line| drop(said.send(line)));
+    let deploying = tokio::spawn(async move { control.deploy("ada", request, progress).await });
+    while !hears.recv().await.unwrap().contains("gate slow: running") {}
+    up.promote(second).await;
+    fs::write(place.app().join("go"), "").unwrap();
+    let error = deploying.await.unwrap().unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0517"), "{error:?}");
+    up.serves("v2");
+    up.down().await;
+}
+
+async fn an_operation_goes_on_without_its_caller() {
+    let place = Place::new();
+    let up = place.up().await;
+    place.build("v1");
+    let request = StageRequest { name: Some("v1".to_owned()), ..up.request("v1") };
+    let staging = tokio::time::timeout(
+        std::time::Duration::from_millis(1),
+        up.control.stage("ada", request, Progress::none()),
+    );
+    assert!(staging.await.is_err(), "staging takes longer than the caller waits");
+    let up = &up;
+    eventually_async(|| async move {
+        match up.control.releases().await.unwrap().first().and_then(|release| release.state) {
+            Some(ReleaseState::Staged) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    up.control.shutdown().await;
+}
