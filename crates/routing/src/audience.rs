@@ -13,9 +13,9 @@ impl Condition {
             Self::Header { name, value } => {
                 request.headers.get(&lower(name)).is_some_and(|have| fits(have, value.as_deref()))
             }
-            Self::Cookie { name, value } => {
-                first_cookie(request.headers, name, |have| fits(have, value.as_deref()))
-            }
+            Self::Cookie { name, value } => first_cookie(request.headers, name, |have| {
+                value.as_ref().is_none_or(|wanted| wanted.as_bytes() == have)
+            }),
             Self::Query { name, value } => {
                 first_parameter(request.query, name).is_some_and(|have| fits(have, value.as_deref()))
             }

@@ -76,11 +76,6 @@ fn has_asset_extension(path: &str) -> bool {
 }
 
 /// True where `text` has `word`, which is given in lower case, whatever the case of ASCII letters.
-pub(crate) fn contains_ignore_case(text: &str, word: &str) -> bool {
-    find_ignore_case(text, word).is_some()
-}
-
-/// Where `word` first is in `text`.
-pub(crate) fn find_ignore_case(text: &str, word: &str) -> Option<usize> {
-    text.as_bytes().windows(word.len().max(1)).position(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+fn contains_ignore_case(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }

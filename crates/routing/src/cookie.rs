@@ -25,15 +25,15 @@ impl Cookies {
         headers.each("cookie", &mut |header| {
             for pair in pairs(header) {
                 // Cheap first: nearly all cookies are other people's.
-                let Some(value) = value_of(pair, pin_name) else {
-                    if preview.is_none() {
-                        preview = value_of(pair, preview_name).map(|value| {
-                            PreviewToken::verify_cookie(value, &settings.host, &settings.keys, now)
-                        });
-                    }
-                    continue;
-                };
-                pin.get_or_insert_with(|| Pin::parse(value));
+                if let Some(value) = value_of(pair, pin_name) {
+                    pin.get_or_insert_with(|| Pin::from_bytes(value));
+                } else if preview.is_none()
+                    && let Some(value) = value_of(pair, preview_name)
+                {
+                    // Cut at ASCII characters, text stays text.
+                    let value = std::str::from_utf8(value).unwrap_or_default();
+                    preview = Some(PreviewToken::verify_cookie(value, &settings.host, &settings.keys, now));
+                }
             }
         });
         Self { pin: pin.flatten(), preview }
@@ -44,7 +44,7 @@ impl Cookies {
 pub(crate) fn first_cookie<H: Headers + ?Sized>(
     headers: &H,
     name: &str,
-    check: impl Fn(&str) -> bool,
+    check: impl Fn(&[u8]) -> bool,
 ) -> bool {
     let mut found = None;
     headers.each("cookie", &mut |header| {
@@ -55,10 +55,15 @@ pub(crate) fn first_cookie<H: Headers + ?Sized>(
     found.unwrap_or(false)
 }
 
-fn pairs(header: &str) -> impl Iterator<Item = &str> {
-    header.split(';').map(|pair| pair.trim_matches([' ', '\t']))
+fn pairs(header: &str) -> impl Iterator<Item = &[u8]> {
+    header.as_bytes().split(|byte| *byte == b';').map(|mut pair| {
+        while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = pair {
+            pair = rest;
+        }
+        pair
+    })
 }
 
-fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
-    pair.strip_prefix(name)?.strip_prefix('=')
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }

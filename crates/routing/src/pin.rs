@@ -23,7 +23,11 @@ pub struct Pin {
 impl Pin {
     /// Reads a cookie's value; anything else than the exact text form is no pin. Never allocates.
     pub fn parse(value: &str) -> Option<Self> {
-        let rest = value.as_bytes().strip_prefix(b"1.")?;
+        Self::from_bytes(value.as_bytes())
+    }
+
+    pub(crate) fn from_bytes(value: &[u8]) -> Option<Self> {
+        let rest = value.strip_prefix(b"1.")?;
         let mut parts = rest.split(|byte| *byte == b'.');
         let release = ReleaseId::from_bytes(parts.next()?)?;
         let bucket = number(parts.next()?, u64::from(BUCKETS - 1))?;
