@@ -1,8 +1,10 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use cutover_routing::{Condition, Cookieless, Policy, PreviewKey};
+use cutover_routing::{Condition, Cookieless, Policy};
 
 use super::*;
+
+mod kept;
 
 /// Everything that can be said today, in one description.
 const WHOLE: &str = include_str!("tests/whole.toml");
@@ -318,73 +320,6 @@ fn the_committed_schema_is_fresh() {
         std::fs::read_to_string(&file).unwrap_or_default(),
         fresh,
         "schema/cutover.schema.json is stale: run this test with CUTOVER_WRITE_GENERATED=1"
-    );
-}
-
-#[test]
-fn a_snapshot_survives_its_file_and_forgets_the_machine() {
-    let config = read(WHOLE).unwrap();
-    let snapshot = config.snapshot();
-    let bytes = snapshot.canonical_bytes();
-    let back: Snapshot = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(back, snapshot);
-    assert_eq!(back.canonical_bytes(), bytes);
-    let elsewhere = parse(WHOLE, Path::new("/home/dev/cutover.toml")).unwrap();
-    assert_eq!(elsewhere.snapshot().canonical_bytes(), bytes);
-    assert!(!String::from_utf8(bytes.clone()).unwrap().contains("/srv/"));
-    let other_edge =
-        read(&WHOLE.replace("0.0.0.0:8443", "0.0.0.0:443").replace("keep = 4", "keep = 9")).unwrap();
-    assert_eq!(other_edge.snapshot().canonical_bytes(), bytes);
-    let newer = String::from_utf8(bytes).unwrap().replacen("\"format\":1", "\"format\":2", 1);
-    assert!(serde_json::from_str::<Snapshot>(&newer).unwrap_err().to_string().contains("format 2"));
-}
-
-#[test]
-fn settings_take_their_routing_from_the_snapshot() {
-    let snapshot = read(WHOLE).unwrap().snapshot();
-    let key = PreviewKey { kid: "k1".to_owned(), secret: vec![1; 32] };
-    let settings = snapshot.settings("shop.example.com", true, vec![key.clone()]);
-    assert_eq!((settings.host.as_str(), settings.secure), ("shop.example.com", true));
-    assert_eq!((settings.policy, settings.cookieless), (Policy::Entry, Cookieless::Split));
-    assert_eq!(settings.keep, snapshot.routing.keep);
-    assert_eq!(settings.audiences, snapshot.routing.audiences);
-    assert_eq!(settings.keys, [key]);
-}
-
-#[test]
-fn parity_names_what_differs_as_it_is_written() {
-    let blue = read(WHOLE).unwrap().snapshot();
-    assert_eq!(parity(&blue, &blue), []);
-    let green = WHOLE
-        .replace("node server.js", "node main.js")
-        .replace("MODE = \"production\"", "MODE = \"hunter2\"\nEXTRA = \"1\"")
-        .replace("http://10.0.0.5:3000", "http://10.0.0.6:3000")
-        .replace("status = 204", "status = 200")
-        .replace("npm run e2e", "npm run all")
-        .replace("value = \"core\"", "value = \"all\"")
-        .replace("policy = \"entry\"\n", "")
-        .replace("fallback = \"index.html\"\n", "");
-    let green = read(&green).unwrap().snapshot();
-    let rows: Vec<_> = parity(&blue, &green)
-        .into_iter()
-        .map(|row| {
-            let side = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-            format!("{}: {} | {}", row.setting, side(row.blue), side(row.green))
-        })
-        .collect();
-    assert_eq!(
-        rows,
-        [
-            "gate.e2e.run: npm run e2e | npm run all",
-            "gate.smoke.http.status: 204 | 200",
-            "routing.audience.staff.header.value: core | all",
-            "routing.policy: entry | navigation",
-            "service.api.env.EXTRA: - | (hidden, differs)",
-            "service.api.env.MODE: (hidden) | (hidden, differs)",
-            "service.api.run: node server.js | node main.js",
-            "service.search.upstream.blue: 10.0.0.5:3000 | 10.0.0.6:3000",
-            "site.fallback: index.html | -",
-        ]
     );
 }
 
