@@ -14,15 +14,15 @@ import { writeRelease } from './builds.mjs';
 const PATIENCE_MS = 60_000;
 
 export class Cutover {
-  // Starts `up` for a build of the shop and deploys a first release of it. Ends with the test `t`.
-  static async start(t, { build, variant = 'one', worker = false, change }) {
+  // Starts `up` for a build of the shop and, unless told otherwise, deploys a first release of it. Ends with the test.
+  static async start(t, { build, variant = 'one', worker = false, deploy = true, change }) {
     const dir = await mkdtemp(join(tmpdir(), 'cutover-browser-'));
     for (let attempt = 1; ; attempt += 1) {
       const cutover = new Cutover(dir, build, worker, change, await freePort(), await freePort());
       try {
         await cutover.#up(variant);
         t.after(() => cutover.#end());
-        await cutover.verb('deploy', '--config', await cutover.write(variant));
+        if (deploy) await cutover.deploy(variant);
         return cutover;
       } catch (error) {
         await cutover.#stop();
@@ -35,7 +35,7 @@ export class Cutover {
   }
 
   constructor(dir, build, worker, change, port, controlPort) {
-    Object.assign(this, { dir, build, worker, change, log: '' });
+    Object.assign(this, { dir, build, worker, change, log: '', contexts: [] });
     this.listen = `127.0.0.1:${port}`;
     this.control = `127.0.0.1:${controlPort}`;
     this.url = `http://${this.listen}`;
@@ -81,6 +81,12 @@ export class Cutover {
     });
   }
 
+  // Builds and deploys a release. Returns its id.
+  async deploy(variant) {
+    const { stage } = await this.verb('deploy', '--config', await this.write(variant));
+    return stage.release.id;
+  }
+
   // Builds and stages a release beside the active one. Returns its id.
   async stage(variant) {
     const { release } = await this.verb('stage', '--config', await this.write(variant));
@@ -102,6 +108,8 @@ export class Cutover {
   }
 
   async #end() {
+    // Visitors leave first: what they have open would be waited for.
+    await Promise.all(this.contexts.map((context) => context.close()));
     await this.#stop();
     await rm(this.dir, { recursive: true, force: true });
   }

@@ -34,11 +34,10 @@ export async function closeBrowser() {
 }
 
 export class Visitor {
-  static async arrive(t, cutover, { viewport = { width: 1280, height: 900 } } = {}) {
+  static async arrive(cutover, { viewport = { width: 1280, height: 900 } } = {}) {
     const context = await (await browser()).newContext({ baseURL: cutover.url, viewport });
-    const visitor = new Visitor(context, cutover);
-    t.after(() => context.close());
-    return visitor;
+    cutover.contexts.push(context);
+    return new Visitor(context, cutover);
   }
 
   constructor(context, cutover) {

@@ -14,7 +14,7 @@ for (const build of builds) {
     const cutover = await Cutover.start(t, { build });
     const blue = await cutover.active();
     const green = await cutover.stage('two');
-    const ada = await Visitor.arrive(t, cutover);
+    const ada = await Visitor.arrive(cutover);
     const tab = await ada.tab('/product/mug');
     await tab.page.getByRole('button', { name: 'Put into basket' }).click();
     await tab.page.getByText('In your basket.').waitFor();

@@ -14,7 +14,7 @@ for (const build of builds) {
     const cutover = await Cutover.start(t, { build });
     const blue = await cutover.active();
     const green = await cutover.stage('two');
-    const ada = await Visitor.arrive(t, cutover);
+    const ada = await Visitor.arrive(cutover);
     const tab = await ada.tab('/');
     await tab.assertShows('one', blue);
     assert.equal(await ada.pin(), blue);
@@ -49,7 +49,7 @@ for (const build of builds) {
     const cutover = await Cutover.start(t, { build });
     const blue = await cutover.active();
     const green = await cutover.stage('two');
-    const ada = await Visitor.arrive(t, cutover);
+    const ada = await Visitor.arrive(cutover);
     const tab = await ada.tab('/');
     await tab.follow('/product/mug');
     await cutover.verb('promote', green);
@@ -81,7 +81,7 @@ test('a link opened after the switch leads into green, whole, while the page it 
   const cutover = await Cutover.start(t, { build: builds[0] });
   const blue = await cutover.active();
   const green = await cutover.stage('two');
-  const ada = await Visitor.arrive(t, cutover);
+  const ada = await Visitor.arrive(cutover);
   const first = await ada.tab('/');
   await cutover.verb('promote', green);
   const second = await ada.tab();
@@ -94,7 +94,7 @@ test('a link opened after the switch leads into green, whole, while the page it 
 
 test('a deep link to a page of green is a page of its own on blue, not a broken one', async (t) => {
   const cutover = await Cutover.start(t, { build: builds[0] });
-  const ada = await Visitor.arrive(t, cutover);
+  const ada = await Visitor.arrive(cutover);
   const tab = await ada.tab('/favourites');
   await tab.page.getByRole('heading', { name: 'There is no such page' }).waitFor();
   await ada.assertWhole();

@@ -37,7 +37,7 @@ for (const variant of ['one', 'two']) {
   test(`every page of release ${variant} fits a phone and a desk and has no barriers`, async (t) => {
     const cutover = await Cutover.start(t, { build: builds[0], variant });
     for (const width of [360, 1440]) {
-      const ada = await Visitor.arrive(t, cutover, { viewport: { width, height: 800 } });
+      const ada = await Visitor.arrive(cutover, { viewport: { width, height: 800 } });
       const tab = await ada.tab('/');
       const look = async (name) => {
         await tab.settled();

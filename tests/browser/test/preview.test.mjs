@@ -14,8 +14,8 @@ for (const build of builds) {
     const cutover = await Cutover.start(t, { build });
     const blue = await cutover.active();
     const green = await cutover.stage('two');
-    const tester = await Visitor.arrive(t, cutover);
-    const bystander = await Visitor.arrive(t, cutover);
+    const tester = await Visitor.arrive(cutover);
+    const bystander = await Visitor.arrive(cutover);
 
     const { url } = await cutover.verb('preview', green);
     assert.equal(new URL(url).origin, cutover.url);
@@ -59,7 +59,7 @@ test('the release that serves everybody can be previewed too, and stays after th
   const cutover = await Cutover.start(t, { build: builds[0] });
   const blue = await cutover.active();
   const green = await cutover.stage('two');
-  const tester = await Visitor.arrive(t, cutover);
+  const tester = await Visitor.arrive(cutover);
   const tab = await tester.tab((await cutover.verb('preview', blue)).url);
   await cutover.verb('promote', green);
   await tab.reload();
@@ -75,9 +75,11 @@ test('a link that nobody signed shows a page that refuses it and changes nothing
   const forged = new URL(url);
   const token = forged.searchParams.get('token');
   forged.searchParams.set('token', token.slice(0, -2) + (token.endsWith('AA') ? 'BB' : 'AA'));
-  const tester = await Visitor.arrive(t, cutover);
+  const tester = await Visitor.arrive(cutover);
   tester.allow(/^403 for GET \/\.cutover\/preview$/);
   tester.allow(/^console error: Failed to load resource: .* 403/);
+  // The refusal is a page without a picture; the browser asks for one by itself.
+  tester.allow(/^console error: .*\/favicon\.ico\)$/);
   const tab = await tester.tab();
   const refused = await tab.page.goto(forged.href);
   assert.equal(refused.status(), 403);
@@ -91,12 +93,13 @@ test('a preview of a withdrawn release says so', async (t) => {
   const cutover = await Cutover.start(t, { build: builds[0] });
   const blue = await cutover.active();
   const green = await cutover.stage('two');
-  const tester = await Visitor.arrive(t, cutover);
+  const tester = await Visitor.arrive(cutover);
   const tab = await tester.tab((await cutover.verb('preview', green)).url);
   await tab.assertShows('two', green);
   await cutover.verb('withdraw', green, '--yes');
   tester.allow(/^410 for GET \/$/);
   tester.allow(/^console error: Failed to load resource: .* 410/);
+  tester.allow(/^console error: .*\/favicon\.ico\)$/);
   await tab.settled();
   const ended = await tab.page.reload();
   assert.ok([200, 410].includes(ended.status()), String(ended.status()));

@@ -15,7 +15,7 @@ async function onGreen(t, build, variant = 'two') {
   const blue = await cutover.active();
   const green = await cutover.stage(variant);
   await cutover.verb('promote', green);
-  const ada = await Visitor.arrive(t, cutover);
+  const ada = await Visitor.arrive(cutover);
   return { cutover, blue, green, ada };
 }
 

@@ -32,7 +32,7 @@ test('an event stream opened before the switch goes on to its end', async (t) =>
   const cutover = await Cutover.start(t, { build: builds[0] });
   const blue = await cutover.active();
   const green = await cutover.stage('two');
-  const ada = await Visitor.arrive(t, cutover);
+  const ada = await Visitor.arrive(cutover);
   const tab = await ada.tab('/');
   const stream = tab.page.evaluate(
     () =>
@@ -61,7 +61,7 @@ test('a WebSocket opened before the switch stays on blue; one opened after it fo
   const cutover = await Cutover.start(t, { build: builds[0], change: withEcho });
   const blue = await cutover.active();
   const green = await cutover.stage('two');
-  const ada = await Visitor.arrive(t, cutover);
+  const ada = await Visitor.arrive(cutover);
   const old = await ada.tab('/');
   const connect = (tab) =>
     tab.page.evaluate(
@@ -96,7 +96,7 @@ test('a long call begun on blue before the switch is answered by blue', async (t
   const cutover = await Cutover.start(t, { build: builds[0] });
   const blue = await cutover.active();
   const green = await cutover.stage('two');
-  const ada = await Visitor.arrive(t, cutover);
+  const ada = await Visitor.arrive(cutover);
   const tab = await ada.tab('/');
   const asked = tab.page.waitForRequest('**/api/slow**');
   const slow = tab.fetch('/api/slow?ms=4000');

@@ -14,7 +14,7 @@ for (const build of builds) {
     const cutover = await Cutover.start(t, { build });
     const blue = await cutover.active();
     const green = await cutover.stage('two');
-    const ada = await Visitor.arrive(t, cutover);
+    const ada = await Visitor.arrive(cutover);
     const old = await ada.tab('/');
     await cutover.verb('promote', green);
     const young = await ada.tab('/');
@@ -47,7 +47,7 @@ for (const build of builds) {
 
 test('the script that keeps tabs apart works under the strictest policy without a word on the console', async (t) => {
   const cutover = await Cutover.start(t, { build: builds[0] });
-  const ada = await Visitor.arrive(t, cutover);
+  const ada = await Visitor.arrive(cutover);
   const tab = await ada.tab('/');
   const policy = await tab.page.locator('meta[http-equiv="Content-Security-Policy"]').getAttribute('content');
   assert.match(policy, /default-src 'self'/);

@@ -25,7 +25,7 @@ for (const build of builds) {
     const cutover = await Cutover.start(t, { build, worker: true });
     const blue = await cutover.active();
     const green = await cutover.stage('two');
-    const ada = await Visitor.arrive(t, cutover);
+    const ada = await Visitor.arrive(cutover);
     const tab = await ada.tab('/');
     await settles(tab, []);
     const response = await tab.reload();
