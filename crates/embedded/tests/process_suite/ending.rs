@@ -87,7 +87,7 @@ async fn a_service_that_keeps_forking_is_ended_whole() {
 async fn what_a_crashed_command_left_running_is_ended_before_the_next_start() {
     let world = World::new();
     let supervisor = world.supervisor();
-    let run = "if [ -e helper ]; then kill -0 $(cat helper) && echo alive > overlap; else sleep 1000 & echo $! > helper; fi; exec SERVE";
+    let run = "if [ -e helper ]; then grep -qs '^State:.[^ZX]' /proc/$(cat helper)/status && echo alive > overlap; else sleep 1000 & echo $! > helper; fi; exec SERVE";
     let spec = world.spec(run);
     let running = supervisor.start(spec.clone()).await.unwrap();
     let helper = number_in(&world.file("helper"));

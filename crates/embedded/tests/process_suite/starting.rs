@@ -316,7 +316,8 @@ async fn a_start_that_is_given_up_leaves_nothing() {
     let pid_file = world.file("pid");
     tokio::select! {
         _ = supervisor.start(spec) => panic!("it is never healthy"),
-        pid = tokio::task::spawn_blocking(move || number_in(&pid_file)) => assert!(lives(pid.unwrap())),
+        // Looked at before the start is dropped, which is when this branch is entered.
+        lived = tokio::task::spawn_blocking(move || lives(number_in(&pid_file))) => assert!(lived.unwrap()),
     }
     world.wait_until_empty();
     eventually(|| match supervisor.status(&release) {
