@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use cutover_edge::manifest::{Blob, SiteFile, SiteManifest};
@@ -21,6 +22,9 @@ use super::{
     stage::human_bytes,
     variants::{Index, Variants},
 };
+
+/// Compressions between two lines of progress, at least.
+const SAID_FROM: usize = 100;
 
 /// A site ready to be moved into the store.
 pub(super) struct Prepared {
@@ -176,7 +180,15 @@ impl Maker<'_> {
         }
         // The longest first, so that no core is left with one at the end.
         tasks.sort_by_key(|(blob, _)| std::cmp::Reverse(blob.size));
-        let made = parallel::map(&tasks, |(blob, form)| self.variant(blob, *form))?;
+        let (done, step) = (AtomicUsize::new(0), tasks.len().div_ceil(4).max(SAID_FROM));
+        let made = parallel::map(&tasks, |(blob, form)| {
+            let variant = self.variant(blob, *form);
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if done.is_multiple_of(step) && done < tasks.len() {
+                progress.say(format!("compressing: {} % of the files done", done * 100 / tasks.len()));
+            }
+            variant
+        })?;
         for ((blob, form), variant) in tasks.iter().zip(made) {
             let variants: &mut Variants = known.entry(blob.sha256.clone()).or_default();
             match form {
