@@ -21,7 +21,7 @@ use crate::{
 pub struct Totals {
     /// Requests sent.
     pub requests: AtomicU64,
-    /// Requests without an answer, or answered 400 and above.
+    /// Requests without an answer, or answered 400 and above and not marked stale.
     pub failures: AtomicU64,
     /// Documents loaded.
     pub visits: AtomicU64,
@@ -29,6 +29,8 @@ pub struct Totals {
     pub mixed: AtomicU64,
     /// Answers marked stale.
     pub stale: AtomicU64,
+    /// Answers of 400 and above that are marked stale: the page's release was closed under it, and the page is told.
+    pub cut: AtomicU64,
     /// Navigations that moved a visitor to another release than the one before.
     pub moves: AtomicU64,
 }
@@ -37,12 +39,13 @@ impl Totals {
     /// One line for a person.
     pub fn line(&self) -> String {
         format!(
-            "{} requests, {} failures, {} visits, {} mixed, {} stale answers, {} moves",
+            "{} requests, {} failures, {} visits, {} mixed, {} stale answers, {} of them cut pages of a closed release, {} moves",
             self.requests.load(Relaxed),
             self.failures.load(Relaxed),
             self.visits.load(Relaxed),
             self.mixed.load(Relaxed),
             self.stale.load(Relaxed),
+            self.cut.load(Relaxed),
             self.moves.load(Relaxed)
         )
     }
@@ -226,6 +229,11 @@ impl<'a> Visitor<'a> {
             Ok(_) => None,
         };
         if let Some(problem) = problem {
+            if stale {
+                self.totals.stale.fetch_add(1, Relaxed);
+                self.totals.cut.fetch_add(1, Relaxed);
+                return None;
+            }
             self.totals.failures.fetch_add(1, Relaxed);
             self.first_failure.get_or_insert(problem);
             return None;

@@ -65,14 +65,14 @@ impl World {
     pub fn write_shop(&self, variant: &str) -> Result<(), String> {
         let folder = self.config.parent().unwrap_or(self.dir.path());
         let output = Command::new(&self.binary)
-            .args(["example-app", "--variant", variant])
+            .args(["example", "build", "--variant", variant, "--out"])
             .arg(folder)
             .output()
-            .map_err(|e| format!("running example-app: {e}"))?;
+            .map_err(|e| format!("running example build: {e}"))?;
         if output.status.success() {
             return Ok(());
         }
-        Err(format!("example-app: {}", String::from_utf8_lossy(&output.stderr)))
+        Err(format!("example build: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Starts `up` and waits until its control API answers. The second start listens where the first did.
@@ -208,6 +208,35 @@ impl World {
             .as_str()
             .map(str::to_owned)
             .ok_or_else(|| format!("deploy said {}", said.json))
+    }
+
+    /// Waits until every component of every servable release is healthy, as `status` says.
+    ///
+    /// # Errors
+    /// With what is not, after half a minute.
+    pub fn settled(&self) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let status = self.must(&["status"])?.json;
+            let open: Vec<String> = status["releases"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|release| {
+                    matches!(release["state"].as_str(), Some("active" | "candidate" | "draining"))
+                })
+                .flat_map(|release| release["components"].as_array().into_iter().flatten())
+                .filter(|component| component["health"] != "healthy")
+                .map(Value::to_string)
+                .collect();
+            if open.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("not healthy half a minute after the start: {}", open.join(", ")));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Every process that belongs to this world: its environment or its command line names the directory.

@@ -53,11 +53,14 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
             wrong.push(format!("round {round}: {} left processes behind: {orphans:?}", verb[0]));
         }
         if setup.sabotage && round == rounds / 2 {
-            for file in ["cutover.db", "cutover.db-wal", "cutover.db-shm", "edge.json"] {
+            for file in ["journal.db", "journal.db-wal", "journal.db-shm", "edge.json"] {
                 let _ = std::fs::remove_file(world.state().join(file));
             }
         }
         world.up()?;
+        if let Err(error) = world.settled() {
+            wrong.push(format!("round {round}, killed in {}: {error}", verb[0]));
+        }
         let after = world.must(&["status"])?.json;
         let mut complain = |what: String| wrong.push(format!("round {round}, killed in {}: {what}", verb[0]));
         let active = after["active"].as_str().unwrap_or("").to_owned();

@@ -174,6 +174,7 @@ async fn round(
         let _closed = open.write().await;
         world.kill();
         world.up()?;
+        world.settled()?;
     }
     pause().await;
     switch(world, &["rollback", "--now"], blue).await?;
