@@ -32,8 +32,8 @@ pub(crate) struct Conn {
     pub(crate) trusted: bool,
     /// The peer's address as `X-Forwarded-For` has it.
     pub(crate) peer_header: HeaderValue,
-    /// The last `Forwarded` made, with the host it was made for.
-    pub(crate) forwarded: RefCell<Option<(HeaderValue, HeaderValue)>>,
+    /// The last `Forwarded` made, with the host and the scheme it was made for.
+    pub(crate) forwarded: RefCell<Option<(HeaderValue, &'static str, HeaderValue)>>,
     watch: Watch,
     pub(crate) write_watch: Watch,
     waiting: Cell<Wait>,

@@ -30,7 +30,6 @@ pub(crate) struct Flight {
     unix_ms: u64,
     method: Method,
     uri: Uri,
-    stats: Arc<ReleaseStats>,
     release: Option<Arc<Release>>,
     stream: bool,
     progress: Option<Rc<Progress>>,
@@ -49,7 +48,6 @@ impl Flight {
     pub(crate) fn begin(conn: &Rc<Conn>, parts: &Parts) -> Box<Self> {
         conn.begin();
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let stats = Arc::clone(&conn.worker.shared.stats.none);
         let flight = Box::new(Self {
             conn: Rc::clone(conn),
             id: conn.worker.request_id(),
@@ -57,7 +55,6 @@ impl Flight {
             unix_ms: u64::try_from(since.as_millis()).unwrap_or(0),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
-            stats,
             release: None,
             stream: false,
             progress: None,
@@ -84,9 +81,13 @@ impl Flight {
         self.unix_ms / 1_000
     }
 
+    fn stats(&self) -> &ReleaseStats {
+        self.release.as_ref().map_or(&self.conn.worker.shared.stats.none, |release| &release.stats)
+    }
+
     /// The counters of whoever answers.
     pub(crate) fn shard(&self) -> &Shard {
-        &self.stats.shards[self.conn.worker.index]
+        &self.stats().shards[self.conn.worker.index]
     }
 
     /// The release that answers, if one does.
@@ -97,7 +98,6 @@ impl Flight {
     /// From now on this release answers. `who`, `kind` and `reason` are to be set before.
     pub(crate) fn serve(&mut self, release: &Arc<Release>) {
         self.shard().in_flight.add(-1);
-        self.stats = Arc::clone(&release.stats);
         self.release = Some(Arc::clone(release));
         let shard = self.shard();
         shard.in_flight.add(1);
@@ -156,7 +156,7 @@ impl Drop for Flight {
                 duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
                 release: self.release.as_ref().map_or("", |release| release.id.as_str()),
                 reason: self.reason,
-                component: self.stats.components.get(self.component).map_or("", String::as_str),
+                component: self.stats().components.get(self.component).map_or("", String::as_str),
                 client: self.client,
                 cut: self.cut,
             });

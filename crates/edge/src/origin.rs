@@ -98,10 +98,10 @@ fn joined(from: &HeaderMap, name: &HeaderName, ours: HeaderValue) -> HeaderValue
 }
 
 /// `Forwarded` (RFC 7239), kept for the connection as long as the host stays the same.
-fn forwarded(conn: &Conn, host: &HeaderValue, scheme: &str) -> HeaderValue {
-    if let Some((made_for, value)) = &*conn.forwarded.borrow()
+fn forwarded(conn: &Conn, host: &HeaderValue, scheme: &'static str) -> HeaderValue {
+    if let Some((made_for, made_with, value)) = &*conn.forwarded.borrow()
         && made_for == host
-        && !conn.trusted
+        && *made_with == scheme
     {
         return value.clone();
     }
@@ -113,7 +113,7 @@ fn forwarded(conn: &Conn, host: &HeaderValue, scheme: &str) -> HeaderValue {
     let host_text = host.to_str().unwrap_or_default();
     let value = HeaderValue::try_from(format!("for={node};host=\"{host_text}\";proto={scheme}"));
     let value = value.unwrap_or(HeaderValue::from_static("for=unknown"));
-    *conn.forwarded.borrow_mut() = Some((host.clone(), value.clone()));
+    *conn.forwarded.borrow_mut() = Some((host.clone(), scheme, value.clone()));
     value
 }
 

@@ -25,6 +25,7 @@ use crate::{
 
 const COMPONENT: HeaderName = HeaderName::from_static("x-cutover-component");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-cutover-request-id");
+const EVENTS: &[u8] = b"text/event-stream";
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADE: HeaderValue = HeaderValue::from_static("Upgrade");
 
@@ -224,21 +225,24 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
+/// Headers of an answer that are for one connection only.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
 /// Removes from an upstream's answer what is for its connection only, and what only the edge may say.
 fn clean(headers: &mut HeaderMap) {
     for name in nominated(headers) {
         headers.remove(name);
     }
-    for name in [
-        header::CONNECTION,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-connection"),
-        header::PROXY_AUTHENTICATE,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
     let ours: Vec<HeaderName> =
@@ -253,7 +257,8 @@ fn answer(mut response: Response<Body>, flight: &mut Flight) -> Response<Body> {
     let events = response
         .headers()
         .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        .and_then(|kind| kind.as_bytes().get(..EVENTS.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS));
     if events {
         flight.open_stream();
     }

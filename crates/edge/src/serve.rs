@@ -99,8 +99,8 @@ impl Headers for Fields<'_> {
 }
 
 async fn route(conn: &Rc<Conn>, parts: Parts, websocket: bool, body: Inbound, flight: &mut Flight) -> Answer {
-    let raw = parts.uri.path().to_owned();
-    let path = match normalise_path(&raw) {
+    let raw = parts.uri.path();
+    let path = match normalise_path(raw) {
         Ok(path) => path,
         Err(bad) => {
             flight.reason = "refused";
@@ -132,7 +132,7 @@ async fn route(conn: &Rc<Conn>, parts: Parts, websocket: bool, body: Inbound, fl
         conn,
         parts: &parts,
         path: &path,
-        raw: &raw,
+        raw,
         view: &view,
         origin: &origin,
         decision: &decision,

@@ -258,11 +258,11 @@ pub(crate) async fn status(upstream: &Upstream, path: &str) -> Result<http::Stat
         .header(http::header::USER_AGENT, "cutover-health")
         .body(NoBody)
         .map_err(|error| error.to_string())?;
-    let asking = async { sender.send_request(request).await.map(|response| response.status()) };
-    tokio::select! {
-        status = asking => status.map_err(|error| error.to_string()),
-        _ = http => Err("the connection broke".to_owned()),
-    }
+    // Beside and not instead of the answer: the connection may end with it.
+    let driver = tokio::task::spawn_local(http);
+    let answer = sender.send_request(request).await;
+    driver.abort();
+    answer.map(|response| response.status()).map_err(|error| error.to_string())
 }
 
 /// Opens a connection without judging the upstream by it.
