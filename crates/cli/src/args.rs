@@ -44,8 +44,15 @@ pub(crate) struct Global {
     /// The state directory [default: .cutover beside the description]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// How results and errors are written
-    #[arg(long, global = true, value_enum, value_name = "FORM", default_value_t)]
+    /// How results and errors are written: human or json
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORM",
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub(crate) output: Output,
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]

@@ -3,7 +3,8 @@
 use std::{fmt::Display, path::Path, time::Duration};
 
 use cutover_engine::{Error, ErrorKind, control::Result};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use cutover_server::{Accepted, Operation, OperationState};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::up::control_file::ControlFile;
 
@@ -16,33 +17,6 @@ pub(crate) struct Client {
     base: String,
     token: String,
     state: String,
-}
-
-/// What the API answers where it takes on a long job.
-#[derive(Debug, Deserialize)]
-struct Accepted {
-    operation: String,
-}
-
-/// Where a long job stands.
-#[derive(Debug, Deserialize)]
-struct Operation {
-    state: OperationState,
-    #[serde(default)]
-    progress: Vec<String>,
-    next: u64,
-    #[serde(default)]
-    result: Option<serde_json::Value>,
-    #[serde(default)]
-    error: Option<Error>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum OperationState {
-    Running,
-    Done,
-    Failed,
 }
 
 impl Client {

@@ -41,9 +41,16 @@ impl Failure {
     /// A wrong command line, as the parser words it.
     pub(crate) fn usage(error: &clap::Error) -> Self {
         let text = error.render().to_string();
-        let message = text.lines().next().unwrap_or_default();
-        let message = message.strip_prefix("error: ").unwrap_or(message);
-        Error::new(ErrorKind::Invalid, "CUT0900", message).hint("cutover --help").into()
+        let mut paragraphs = text.split("\n\n").map(|lines| {
+            lines.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+        });
+        let first = paragraphs.next().unwrap_or_default();
+        let message = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
+        let mut error = Error::new(ErrorKind::Invalid, "CUT0900", message);
+        for tip in paragraphs.filter_map(|text| text.strip_prefix("tip: ").map(str::to_owned)) {
+            error = error.hint(tip);
+        }
+        error.hint("cutover --help").into()
     }
 }
 

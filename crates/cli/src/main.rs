@@ -5,7 +5,6 @@
 
 mod args;
 mod client;
-mod codes;
 mod confirm;
 mod context;
 mod demo;

@@ -161,7 +161,7 @@ fn draw(cast: &[(ReleaseId, &'static str)], releases: &[Release], picture: &Pict
 
 /// A bar of twenty columns.
 fn bar(part: u64, whole: u64) -> String {
-    let full = if whole == 0 { 0 } else { usize::try_from(part * 20 / whole).unwrap_or(20) };
+    let full = (part * 20).checked_div(whole).map_or(0, |full| usize::try_from(full).unwrap_or(20).min(20));
     format!("{}{}", paint(GREEN, "█".repeat(full)), paint(DIM, "·".repeat(20 - full)))
 }
 

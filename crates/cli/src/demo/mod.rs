@@ -26,7 +26,7 @@ use cutover_engine::{Error, ErrorKind};
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    up::{Instance, Options, logging},
+    up::{Instance, Options, logging, signals::Signals},
 };
 
 /// Options of `demo`.
@@ -76,9 +76,10 @@ impl Stop {
     fn on_signals(instance: &Instance) -> Self {
         let asked = Arc::new(AtomicBool::new(false));
         let told = asked.clone();
+        let mut signals = instance.runtime().block_on(async { Signals::listen() });
         instance.runtime().spawn(async move {
             loop {
-                crate::up::signals::asked_to_end().await;
+                signals.end().await;
                 if told.swap(true, SeqCst) {
                     std::process::exit(130);
                 }

@@ -263,7 +263,8 @@ impl Visitor {
     /// An answer of another release makes the visit mixed, unless it says that it is stale. What a service says of itself
     /// counts as much as what the edge says in the header.
     fn compare(&self, page: &mut Page, path: &str, answer: &Answer) {
-        if answer.header("x-cutover-stale") == Some("1") {
+        // What the edge itself answers, such as the tabs script, belongs to no release.
+        if answer.header("x-cutover-stale") == Some("1") || path.starts_with("/.cutover/") {
             return;
         }
         let in_header = answer.header("x-cutover-release").unwrap_or("no release");

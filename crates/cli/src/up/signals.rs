@@ -1,28 +1,51 @@
-//! The signals `up` listens to.
+//! The signals `up` and `demo` listen to.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Completes with the next SIGINT or SIGTERM.
-pub(crate) async fn asked_to_end() {
-    let (interrupt, terminate) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
-    tokio::select! {
-        () = next(interrupt) => {}
-        () = next(terminate) => {}
-    }
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// SIGINT or SIGTERM: end in order.
+    End,
+    /// SIGHUP: read the certificate files again.
+    Reload,
 }
 
-/// Completes with the next SIGHUP.
-pub(crate) async fn asked_to_reload(hangup: &mut Option<Signal>) {
-    match hangup {
-        Some(signal) => {
-            signal.recv().await;
+/// The signals, listened to from the moment this is made: none that comes later is lost.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// Begins to listen; must be called inside a runtime. A signal that cannot be listened to keeps what it does by
+    /// default.
+    pub(crate) fn listen() -> Self {
+        Self {
+            interrupt: listen(SignalKind::interrupt()),
+            terminate: listen(SignalKind::terminate()),
+            hangup: listen(SignalKind::hangup()),
         }
-        None => std::future::pending().await,
+    }
+
+    /// Completes with the next signal.
+    pub(crate) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            () = next(&mut self.interrupt) => Asked::End,
+            () = next(&mut self.terminate) => Asked::End,
+            () = next(&mut self.hangup) => Asked::Reload,
+        }
+    }
+
+    /// Completes when the end is asked for.
+    pub(crate) async fn end(&mut self) {
+        while self.next().await != Asked::End {}
     }
 }
 
-/// Begins to listen; a signal that cannot be listened to keeps what it does by default.
-pub(crate) fn listen(kind: SignalKind) -> Option<Signal> {
+fn listen(kind: SignalKind) -> Option<Signal> {
     match signal(kind) {
         Ok(signal) => Some(signal),
         Err(error) => {
@@ -32,9 +55,9 @@ pub(crate) fn listen(kind: SignalKind) -> Option<Signal> {
     }
 }
 
-async fn next(signal: Option<Signal>) {
+async fn next(signal: &mut Option<Signal>) {
     match signal {
-        Some(mut signal) => {
+        Some(signal) => {
             signal.recv().await;
         }
         None => std::future::pending().await,

@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 
 use cutover_engine::{
-    Error, ErrorKind,
+    Error, ErrorKind, codes,
     control::{ExplainReport, ExplainRequest, HistoryEntry},
 };
 
 use crate::{
-    codes,
     context::Context,
     failure::{Exit, Failure},
     view::{explain, history::History},
@@ -94,8 +93,8 @@ fn one_release(context: &Context, wanted: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn find_code(code: &str) -> Result<&'static codes::Code, Failure> {
-    codes::find(code).ok_or_else(|| {
+fn find_code(code: &str) -> Result<codes::Code, Failure> {
+    codes::explain_error(code).ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "CUT0922", format!("no error code `{code}`"))
             .hint("codes look like CUT0910 and stand behind the message of an error")
             .into()

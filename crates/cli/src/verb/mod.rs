@@ -59,12 +59,14 @@ fn pick(releases: Vec<Release>, wanted: &str) -> Result<Release, Error> {
     }
     match (meant.len(), meant.pop()) {
         (1, Some(release)) => Ok(release),
-        (0, _) => Err(Error::new(ErrorKind::NotFound, "CUT0920", format!("no release `{wanted}`"))
-            .hint("cutover releases lists them")),
-        (several, _) => {
-            Err(Error::new(ErrorKind::Invalid, "CUT0921", format!("`{wanted}` can mean {several} releases"))
-                .hint("give more of the id"))
-        }
+        (0, _) => Err(Error::new(ErrorKind::NotFound, "CUT0501", format!("there is no release `{wanted}`"))
+            .hint("`cutover releases` lists them; give an id, the start of one, or a name")),
+        (several, _) => Err(Error::new(
+            ErrorKind::Invalid,
+            "CUT0502",
+            format!("`{wanted}` may mean any of {several} releases"),
+        )
+        .hint("give more letters of the id")),
     }
 }
 
@@ -98,8 +100,8 @@ mod tests {
         assert_eq!(pick(all(), "abcd1").unwrap().id.as_str(), "abcd1234");
         assert_eq!(pick(all(), "v1").unwrap().id.as_str(), "abcd1234");
         assert_eq!(pick(all(), "abcd5678").unwrap().id.as_str(), "abcd5678");
-        assert_eq!(pick(all(), "abcd").unwrap_err().code, "CUT0921");
-        assert_eq!(pick(all(), "").unwrap_err().code, "CUT0920");
+        assert_eq!(pick(all(), "abcd").unwrap_err().code, "CUT0502");
+        assert_eq!(pick(all(), "").unwrap_err().code, "CUT0501");
     }
 
     #[test]

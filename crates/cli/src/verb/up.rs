@@ -2,18 +2,19 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use serde::Serialize;
-use tokio::signal::unix::SignalKind;
-
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    up::{Instance, Options, logging, signals},
+    up::{
+        Instance, Options, logging,
+        signals::{Asked, Signals},
+    },
     view::{
         View,
         page::{Page, STRONG, paint},
     },
 };
+use serde::Serialize;
 
 /// Options of `up`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,8 @@ pub(crate) struct Args {
     /// Address for commands [default: control in the section edge]; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     control: Option<SocketAddr>,
-    /// How the log on stderr is written; CUTOVER_LOG=debug logs more
-    #[arg(long, value_enum, value_name = "FORM", default_value_t)]
+    /// How the log on stderr is written: human or json; CUTOVER_LOG=debug logs more
+    #[arg(long, value_enum, value_name = "FORM", default_value_t, hide_possible_values = true)]
     log: logging::Form,
 }
 
@@ -58,6 +59,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         listen: args.listen,
         control: args.control,
     })?;
+    // Listened to before anybody can know that it runs.
+    let mut signals = instance.runtime().block_on(async { Signals::listen() });
     context.show(&Running {
         app: instance.app().to_owned(),
         url: instance.url().to_owned(),
@@ -68,17 +71,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     });
     context.advise("next", "cutover deploy, in another terminal");
     instance.runtime().block_on(async {
-        let mut hangup = signals::listen(SignalKind::hangup());
-        loop {
-            tokio::select! {
-                () = signals::asked_to_end() => return,
-                () = signals::asked_to_reload(&mut hangup) => instance.reload_tls(),
-            }
+        while signals.next().await == Asked::Reload {
+            instance.reload_tls();
         }
     });
     tracing::info!("ending: requests under way are finished first; a second signal ends at once");
-    instance.runtime().spawn(async {
-        signals::asked_to_end().await;
+    instance.runtime().spawn(async move {
+        signals.end().await;
         std::process::exit(130);
     });
     instance.stop();

@@ -1,6 +1,9 @@
 //! Why things are as they are.
 
-use cutover_engine::control::{ExplainReport, Release};
+use cutover_engine::{
+    codes::Code,
+    control::{ExplainReport, Release},
+};
 use serde::Serialize;
 
 use super::{
@@ -9,7 +12,6 @@ use super::{
     page::{Page, STRONG, paint},
     releases,
 };
-use crate::codes::Code;
 
 /// Why a request goes where it goes.
 #[derive(Debug, Serialize)]
@@ -49,7 +51,7 @@ impl View for OneRelease {
 /// What an error code means.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(crate) struct OneCode(pub(crate) &'static Code);
+pub(crate) struct OneCode(pub(crate) Code);
 
 impl View for OneCode {
     fn human(&self, page: &mut Page) {

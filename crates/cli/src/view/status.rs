@@ -93,3 +93,101 @@ pub(crate) fn redraw(view: &StatusView) -> std::io::Result<()> {
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cutover_engine::control::{
+        Component, ComponentKind, Health, ParityDifference, Release, ReleaseUsage,
+    };
+
+    use super::*;
+    use crate::{args::Output, view::render};
+
+    fn release(id: &str, name: &str, state: ReleaseState, health: Health) -> Release {
+        Release {
+            id: id.parse().unwrap(),
+            name: Some(name.to_owned()),
+            commit: None,
+            state: Some(state),
+            outside: None,
+            slot: None,
+            staged_at: 60_000,
+            staged_by: "ann".to_owned(),
+            files: 3,
+            bytes: 4096,
+            components: vec![Component {
+                name: "api".to_owned(),
+                kind: ComponentKind::Process,
+                health,
+                address: Some("127.0.0.1:20001".to_owned()),
+                pid: Some(7),
+                restarts: 2,
+                log: None,
+                problem: (health == Health::Unhealthy).then(|| "it ended with code 1".to_owned()),
+            }],
+            gates: Vec::new(),
+            usage: ReleaseUsage {
+                requests: 1200,
+                server_errors: 3,
+                in_flight: 2,
+                open_streams: 1,
+                last_request_at: None,
+            },
+        }
+    }
+
+    fn status() -> StatusView {
+        let (blue, green) = ("aaaaaaaa".parse().unwrap(), "bbbbbbbb".parse().unwrap());
+        StatusView(Status {
+            app: "shop".to_owned(),
+            host: "localhost".to_owned(),
+            url: "http://localhost:8080/".to_owned(),
+            generation: 5,
+            active: Some(blue),
+            candidate: Some(green),
+            rollback_to: Some(green),
+            shares: BTreeMap::from([(green, 2_500)]),
+            releases: vec![
+                release("bbbbbbbb", "v2", ReleaseState::Candidate, Health::Unhealthy),
+                release("aaaaaaaa", "v1", ReleaseState::Active, Health::Healthy),
+            ],
+            parity: vec![ParityDifference {
+                setting: "service.api.run".to_owned(),
+                blue: Some("node a.js".to_owned()),
+                green: None,
+            }],
+            warnings: vec!["the disk is nearly full".to_owned()],
+        })
+    }
+
+    #[test]
+    fn people_see_roles_shares_health_differences_and_warnings() {
+        let text = render(&status(), Output::Human, Page::at(120_000));
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string(), @r"
+            shop  http://localhost:8080/  generation 5
+
+            RELEASE   STATE      NAME  NEW VISITORS  REQUESTS  5XX  OPEN  STAGED
+            bbbbbbbb  candidate  v2    25%           1200      3    3     1m ago
+            aaaaaaaa  active     v1    75%           1200      3    3     1m ago
+
+            bbbbbbbb  api unhealthy at 127.0.0.1:20001, 2 restarts: it ended with code 1
+            aaaaaaaa  api healthy at 127.0.0.1:20001, 2 restarts
+            rollback would go to bbbbbbbb
+
+            different between blue and green
+              service.api.run: node a.js -> absent
+
+            warning: the disk is nearly full
+            ");
+    }
+
+    #[test]
+    fn programs_see_the_model_itself() {
+        let text = render(&status(), Output::Json, Page::at(0));
+        let read: Status = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.shares, status().0.shares);
+        assert_eq!(read.releases.len(), 2);
+    }
+}
