@@ -15,8 +15,12 @@ const caches = (tab) => tab.page.evaluate(() => window.caches.keys());
 // The worker of the newest build is in charge and the older one's cache is gone.
 async function settles(tab, before) {
   await until('the service worker has changed', async () => {
+    const calm = await tab.page.evaluate(async () => {
+      const { active, installing, waiting } = (await navigator.serviceWorker.getRegistration()) ?? {};
+      return active?.state === 'activated' && !installing && !waiting;
+    });
     const now = await caches(tab);
-    return now.length === 1 && !before.includes(now[0]);
+    return calm && now.length === 1 && !before.includes(now[0]);
   });
 }
 

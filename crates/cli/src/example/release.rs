@@ -180,6 +180,22 @@ mod tests {
     }
 
     #[test]
+    fn the_commented_description_of_the_example_says_the_same() {
+        let read =
+            |path: &Path| cutover_engine::config::parse(&fs::read_to_string(path).unwrap(), path).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let mut options = options(Variant::One);
+        options.command = "cutover".into();
+        let written = read(&write_release(&out, &options).unwrap());
+        let commented = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/shop/cutover.toml");
+        fs::copy(commented, dir.path().join("cutover.toml")).unwrap();
+        let commented = read(&dir.path().join("cutover.toml"));
+        assert_eq!(commented.snapshot(), written.snapshot());
+        assert_eq!(commented.edge, written.edge);
+    }
+
+    #[test]
     fn a_path_with_anything_in_it_survives_shell_and_toml() {
         assert_eq!(shell_word("/opt/cut over"), "'/opt/cut over'");
         assert_eq!(shell_word("/o'b"), r"'/o'\''b'");
