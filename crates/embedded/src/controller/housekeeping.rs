@@ -11,7 +11,7 @@ use cutover_engine::{
     config::{After, SourceSnapshot},
     control::{Outside, Progress},
 };
-use cutover_routing::{Edit, ReleaseId, ReleaseState};
+use cutover_routing::{Edit, ReleaseId, ReleaseState, Slot};
 use tokio::task::JoinHandle;
 
 use super::{Inner, commit::Change, evict, locked, rollback::on_standby, unix_ms};
@@ -72,18 +72,17 @@ impl Inner {
         Ok(())
     }
 
-    /// Draining releases whose drain is over.
+    /// Draining releases whose drain is over. It begins when the promotion is baked.
     fn drained(&self) -> Vec<ReleaseId> {
-        let drain = self.governing().rollout.drain;
-        let busy = locked(&self.busy).clone();
+        let rollout = self.governing().rollout;
         let over = |row: &ReleaseRow| {
             let age = Duration::from_millis(unix_ms().saturating_sub(row.state_since));
-            age >= drain.at_most || self.quiet_for(row, drain.quiet)
+            age >= rollout.drain.at_most || (age >= rollout.bake && self.quiet_for(row, rollout.drain.quiet))
         };
         let draining = self.with_world(|world| world.in_state(ReleaseState::Draining));
         draining
             .into_iter()
-            .filter(|id| !busy.contains(id))
+            .filter(|id| !self.is_busy(id))
             .filter(|id| self.row(id).is_some_and(|row| over(&row)))
             .collect()
     }
@@ -143,7 +142,6 @@ impl Inner {
     fn cold(&self) -> Vec<ReleaseId> {
         let world = self.with_world(Clone::clone);
         let target = world.rollback_to();
-        let busy = locked(&self.busy).clone();
         let idle = |id: &ReleaseId| {
             let usage = self.edge.usage(id);
             usage.in_flight == 0 && usage.open_streams == 0
@@ -151,7 +149,7 @@ impl Inner {
         world
             .in_state(ReleaseState::Closed)
             .into_iter()
-            .filter(|id| target != Some(*id) && !busy.contains(id))
+            .filter(|id| target != Some(*id) && !self.is_busy(id))
             .filter(|id| !world.rows.get(id).is_some_and(|row| on_standby(row.outside)))
             .filter(|id| !self.supervisor.status(id).is_empty() && idle(id))
             .collect()
@@ -169,15 +167,26 @@ impl Inner {
             if !warm || !inner.lacks_services(id) {
                 continue;
             }
-            let Ok(busy) = inner.work_on(*id) else { continue };
+            if !locked(&inner.starting).insert(*id) {
+                continue;
+            }
             let (inner, id, slot) = (Arc::clone(inner), *id, entry.slot);
             tokio::spawn(async move {
-                let result = inner.bring_up(&id, slot, &Progress::none()).await;
-                inner.trouble(format!("release {id}"), result.err().map(|error| error.to_string()));
-                drop(busy);
-                inner.republish().await;
+                inner.start_behind(&id, slot).await;
+                locked(&inner.starting).remove(&id);
             });
         }
+    }
+
+    async fn start_behind(self: &Arc<Self>, id: &ReleaseId, slot: Option<Slot>) {
+        let result = self.bring_up(id, slot, &Progress::none()).await;
+        if self.current_table().state(id).is_none() {
+            // Retired meanwhile: what came up too late goes again.
+            self.take_down(id).await;
+            return;
+        }
+        self.trouble(format!("release {id}"), result.err().map(|error| error.to_string()));
+        self.republish().await;
     }
 
     /// True where a service that Cutover runs is not even being started again by its supervisor.

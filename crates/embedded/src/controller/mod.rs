@@ -40,7 +40,10 @@ mod world;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -112,14 +115,18 @@ struct Inner {
     world: RwLock<World>,
     /// What is read from the store, once per release.
     loaded: Mutex<BTreeMap<ReleaseId, Arc<Loaded>>>,
-    /// Releases an operation works on: nobody else may remove them.
-    busy: Mutex<BTreeSet<ReleaseId>>,
+    /// Releases that operations work on, and how many: nobody else may remove them.
+    busy: Mutex<BTreeMap<ReleaseId, u32>>,
+    /// Releases whose services are being started behind everything else.
+    starting: Mutex<BTreeSet<ReleaseId>>,
     /// Trouble by its subject, for `status`.
     problems: Mutex<BTreeMap<String, String>>,
     events: broadcast::Sender<HistoryEntry>,
     switch: tokio::sync::Mutex<()>,
     prepare: tokio::sync::Mutex<()>,
     publishing: tokio::sync::Mutex<()>,
+    /// No operation begins any more.
+    closing: AtomicBool,
     /// Rung when a service answers at another address.
     moved: Arc<Notify>,
     /// Unix milliseconds.
@@ -159,10 +166,13 @@ impl Embedded {
     }
 
     /// Ends the services and waits until they are gone. The edge is the caller's to shut down, before this.
+    ///
+    /// Operations asked for afterwards are refused. A build that is under way is cut; the next start cleans up.
     pub async fn shutdown(&self) {
+        self.inner.closing.store(true, Ordering::SeqCst);
         self.stop_background();
-        // Whoever changes the table finishes first; nothing is changed afterwards because the lock is kept for good.
-        std::mem::forget(self.inner.switch.lock().await);
+        // Whoever changes the table finishes first.
+        let _held = self.inner.switch.lock().await;
         self.inner.supervisor.stop_all().await;
     }
 
@@ -178,6 +188,9 @@ impl Embedded {
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
+        if self.inner.closing.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "CUT0607", "the program is ending"));
+        }
         match tokio::spawn(operation(Arc::clone(&self.inner))).await {
             Ok(result) => result,
             Err(error) => {
@@ -238,16 +251,14 @@ impl Inner {
     }
 
     /// Marks a release as worked on until the mark is dropped.
-    fn work_on(self: &Arc<Self>, release: ReleaseId) -> Result<Busy, Error> {
-        if locked(&self.busy).insert(release) {
-            return Ok(Busy { inner: Arc::clone(self), release });
-        }
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            "CUT0504",
-            format!("another operation works on release {release}"),
-        )
-        .hint("wait for it; `cutover history` shows what is going on"))
+    fn work_on(self: &Arc<Self>, release: ReleaseId) -> Busy {
+        *locked(&self.busy).entry(release).or_default() += 1;
+        Busy { inner: Arc::clone(self), release }
+    }
+
+    /// True while an operation works on the release.
+    fn is_busy(&self, release: &ReleaseId) -> bool {
+        locked(&self.busy).contains_key(release)
     }
 }
 
@@ -259,7 +270,13 @@ struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        locked(&self.inner.busy).remove(&self.release);
+        let mut busy = locked(&self.inner.busy);
+        if let Some(count) = busy.get_mut(&self.release) {
+            *count -= 1;
+            if *count == 0 {
+                busy.remove(&self.release);
+            }
+        }
     }
 }
 

@@ -59,7 +59,7 @@ impl Inner {
         promotable(&row)?;
         let mut operation = Operation::new(who, "promote", Some(id), request.reason.clone())?;
         operation.began = accepted;
-        let _busy = self.work_on(id)?;
+        let _busy = self.work_on(id);
         if let Err(error) = self.prepare_promotion(&mut operation, &row, progress).await {
             return Err(self.fail(&operation, false, error).await);
         }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
 };
 
 use cutover_edge::Edge;
@@ -61,12 +61,14 @@ pub(super) async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Inner, 
         edge,
         world: RwLock::new(world),
         loaded: Mutex::new(BTreeMap::new()),
-        busy: Mutex::new(BTreeSet::new()),
+        busy: Mutex::new(BTreeMap::new()),
+        starting: Mutex::new(BTreeSet::new()),
         problems: Mutex::new(BTreeMap::new()),
         events: broadcast::channel(EVENTS).0,
         switch: tokio::sync::Mutex::new(()),
         prepare: tokio::sync::Mutex::new(()),
         publishing: tokio::sync::Mutex::new(()),
+        closing: AtomicBool::new(false),
         moved,
         opened_at: unix_ms(),
         _lock: lock,

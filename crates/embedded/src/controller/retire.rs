@@ -36,8 +36,14 @@ impl Inner {
             .hint("say why with --reason; it is recorded"));
         }
         let operation = Operation::new(&who, "retire", Some(id), request.reason.clone())?;
-        let _busy = self.work_on(id)?;
         let held = self.prepare.lock().await;
+        // A build ends before the lock is free; what is left is a promotion that is being prepared.
+        if self.is_busy(&id) {
+            let what = format!("another operation works on release {id}");
+            return Err(Error::new(ErrorKind::Unavailable, "CUT0504", what)
+                .hint("wait for it; `cutover history` shows what is going on"));
+        }
+        let _busy = self.work_on(id);
         match self.retire_held(&held, &operation, &id, request.force).await {
             Ok(report) => Ok(report),
             Err(error) => Err(self.fail(&operation, false, error).await),

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -31,6 +31,9 @@ impl Inner {
         slot: Option<Slot>,
         progress: &Progress,
     ) -> Result<bool, Error> {
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "CUT0607", "the program is ending"));
+        }
         let loaded = self.load(id).await?;
         let before = self.running(id);
         let mut starting = JoinSet::new();

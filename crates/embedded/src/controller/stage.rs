@@ -13,8 +13,9 @@ use super::{
     CrashPoint, Inner,
     commit::Change,
     evict::{self, Retained},
-    locked, missing,
+    missing,
     operation::Operation,
+    promote::unchanged,
     unix_ms,
 };
 use crate::{
@@ -58,12 +59,13 @@ impl Inner {
             return self.stage_report(&id, false, began).await;
         }
         let operation = Operation::new(who, "stage", Some(id), None)?;
-        let _busy = self.work_on(id)?;
+        let _busy = self.work_on(id);
         let result = self.stand_up(held, &operation, &staged, request, base, progress).await;
         if let Err(error) = result {
             let error = self.fail(&operation, true, error).await;
             self.take_down(&id).await;
-            self.remove_files(held, &id).await?;
+            let removed = self.remove_files(held, &id).await;
+            self.trouble(format!("files of {id}"), removed.err().map(|error| error.to_string()));
             return Err(error);
         }
         self.stage_report(&id, true, began).await
@@ -218,7 +220,6 @@ impl Inner {
     }
 
     pub(super) fn retained(&self) -> Vec<Retained> {
-        let busy = locked(&self.busy).clone();
         let quiet = self.governing().rollout.drain.quiet;
         let world = self.with_world(Clone::clone);
         let target = world.rollback_to();
@@ -232,7 +233,7 @@ impl Inner {
                     withdrawn: row.barred.is_some(),
                     rollback_target: target == Some(*id),
                     quiet: self.quiet_for(row, quiet),
-                    busy: busy.contains(id),
+                    busy: self.is_busy(id),
                     staged_at: row.staged_at,
                 })
             })
@@ -281,6 +282,11 @@ impl Inner {
         let default = self.current_table().default;
         let stage = self.stage_held(&held, &who, &request, &progress).await?;
         let id = stage.release.id;
+        let table = self.current_table();
+        if table.default == Some(id) {
+            let gates = stage.release.gates.clone();
+            return Ok(DeployReport { stage, gates, switch: unchanged("promote", &table, id) });
+        }
         let operation = Operation::new(&who, "deploy", Some(id), request.skip_gates.clone())?;
         self.begin(&operation).await?;
         let promote = PromoteRequest { release: Some(id.to_string()), reason: request.skip_gates };

@@ -33,7 +33,7 @@ fn force(reason: Option<&str>) -> RetireRequest {
 fn quick(after: &str) -> Extra {
     Extra {
         rest: format!(
-            "[rollout]\nstrategy = \"instant\"\ndrain = {{ quiet = \"50ms\", at_most = \"1h\" }}\nafter = \"{after}\"\n"
+            "[rollout]\nstrategy = \"instant\"\nbake = \"10ms\"\ndrain = {{ quiet = \"50ms\", at_most = \"1h\" }}\nafter = \"{after}\"\n"
         ),
         ..Extra::default()
     }
@@ -133,7 +133,12 @@ async fn a_drained_release_is_closed_and_stays_ready_for_a_rollback() {
     let first = up.release(&place, "v1").await;
     up.release(&place, "v2").await;
     until_closed(&up, first).await;
-    let closing = up.history().await.into_iter().find(|entry| entry.verb == "close").unwrap();
+    let up_ref = &up;
+    let closing = eventually_async(|| async move {
+        let history = up_ref.history().await;
+        history.iter().find(|entry| entry.verb == "close").cloned().ok_or_else(|| format!("{history:?}"))
+    })
+    .await;
     assert_eq!((closing.who.as_str(), closing.release), ("cutover", Some(first)));
     assert_eq!(up.status().await.rollback_to, Some(first));
     assert_eq!(place.processes().len(), 4, "what a rollback goes to is kept warm");
@@ -146,7 +151,7 @@ async fn a_drained_release_is_closed_and_stays_ready_for_a_rollback() {
 async fn a_drain_ends_at_its_limit() {
     let place = Place::new();
     let rest =
-        "[rollout]\nstrategy = \"instant\"\ndrain = { quiet = \"100ms\", at_most = \"300ms\" }\n".to_owned();
+        "[rollout]\nstrategy = \"instant\"\nbake = \"10ms\"\ndrain = { quiet = \"100ms\", at_most = \"300ms\" }\n".to_owned();
     place.describe(&Extra { rest, ..Extra::default() });
     let up = place.up().await;
     let first = up.release(&place, "v1").await;

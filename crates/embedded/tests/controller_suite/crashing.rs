@@ -69,7 +69,7 @@ fn first_life(place: &Place, verb: Verb, cut: usize) -> bool {
     let hook = CrashHook::new(move |_| {
         let now = counter.fetch_sub(1, Ordering::SeqCst) == 0;
         if now {
-            told.send(true).unwrap();
+            told.send(Ok(true)).unwrap();
         }
         now
     });
@@ -83,10 +83,11 @@ fn first_life(place: &Place, verb: Verb, cut: usize) -> bool {
     place.build("v3");
     let (control, request) = (Arc::clone(&up.control), up.request("v3"));
     runtime.spawn(async move {
-        operate(verb, &control, request).await.unwrap();
-        finished.send(false).unwrap();
+        let done = operate(verb, &control, request).await;
+        // Cut, it ends with the runtime, and nobody listens any more.
+        let _ = finished.send(done.map(|()| false).map_err(|error| error.to_string()));
     });
-    let was_cut = hears.recv_timeout(Duration::from_secs(60)).unwrap();
+    let was_cut = hears.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
     drop(up);
     runtime.shutdown_timeout(Duration::from_secs(60));
     was_cut

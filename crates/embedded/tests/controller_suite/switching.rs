@@ -4,7 +4,7 @@ use std::{fs, sync::Arc};
 
 use cutover_engine::{
     Control, ErrorKind,
-    control::{Progress, PromoteRequest, StageRequest, Verdict},
+    control::{ExplainRequest, Progress, PromoteRequest, StageRequest, Verdict},
 };
 use cutover_routing::ReleaseState;
 
@@ -25,6 +25,9 @@ tests!(
     a_request_under_way_finishes_on_its_release,
     a_deployment_does_not_overtake_a_newer_switch,
     an_operation_goes_on_without_its_caller,
+    a_decision_is_explained_as_the_edge_makes_it,
+    metrics_tell_of_the_edge_and_the_controller,
+    an_ended_controller_refuses_operations,
 );
 
 async fn a_promotion_and_its_rollback_move_new_visitors() {
@@ -61,6 +64,10 @@ async fn asked_again_nothing_changes() {
     let again = up.promote(second).await;
     assert!(!again.changed);
     assert_eq!(again.message, format!("already on {second}"));
+    assert_eq!(up.control.table().await.unwrap(), table);
+    assert_eq!(up.history().await.len(), history);
+    let deployed = up.control.deploy("ada", up.request("v2"), Progress::none()).await.unwrap();
+    assert!(!deployed.stage.created && !deployed.switch.changed);
     assert_eq!(up.control.table().await.unwrap(), table);
     assert_eq!(up.history().await.len(), history);
     up.rollback(false).await.unwrap();
@@ -261,4 +268,69 @@ async fn an_operation_goes_on_without_its_caller() {
     })
     .await;
     up.control.shutdown().await;
+}
+
+async fn a_decision_is_explained_as_the_edge_makes_it() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let pin = up.get("/").header("set-cookie").split(';').next().unwrap().to_owned();
+    let second = up.release(&place, "v2").await;
+    let ask = |target: &str, headers: &[(&str, &str)]| {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let request = ExplainRequest { target: target.to_owned(), headers, ..ExplainRequest::default() };
+        up.control.explain_request(request)
+    };
+    for (target, headers, release, component) in [
+        ("/", vec![("Accept", "text/html")], Some(second), "site"),
+        ("/api/version?x=1", vec![], Some(second), "api"),
+        ("/api/version", vec![("Cookie", pin.as_str())], Some(first), "api"),
+        ("/.cutover/state", vec![], Some(second), "built-in"),
+    ] {
+        let told = ask(target, &headers).await.unwrap();
+        assert_eq!((told.release, told.component.as_str()), (release, component), "{target}: {told:?}");
+        assert!(!told.steps.is_empty(), "{target}");
+        if component != "built-in" {
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, *value)).collect();
+            let answer = up.get_with(target, &headers);
+            assert_eq!(answer.header("x-cutover-release"), told.release.unwrap().as_str(), "{target}");
+            assert_eq!(answer.header("x-cutover-reason"), told.reason, "{target}");
+        }
+    }
+    assert_eq!(ask("/a/../../b", &[]).await.unwrap_err().kind, ErrorKind::Invalid);
+    up.down().await;
+}
+
+async fn metrics_tell_of_the_edge_and_the_controller() {
+    let place = Place::new();
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    up.serves("v1");
+    let text = up.control.metrics().await;
+    let generation = up.edge.generation();
+    for line in [
+        format!("cutover_controller_generation {generation}"),
+        "cutover_controller_releases{state=\"active\"} 1".to_owned(),
+        "cutover_controller_problems 0".to_owned(),
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+    }
+    assert!(text.contains("cutover_service_restarts{"), "{text}");
+    let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let mut once = names.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), names.len(), "no metric is declared twice");
+    up.down().await;
+}
+
+async fn an_ended_controller_refuses_operations() {
+    let place = Place::new();
+    let up = place.up().await;
+    let green = up.stage(&place, "v1").await;
+    up.control.shutdown().await;
+    assert!(place.processes().is_empty());
+    let error = up.try_promote(green.as_str(), None).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Unavailable, "CUT0607"));
+    assert!(place.processes().is_empty());
 }
