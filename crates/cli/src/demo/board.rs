@@ -111,7 +111,6 @@ impl Live {
                 let releases = client.get::<Status>("/v1/status").map(|status| status.releases);
                 let cast = cast.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 drawn.set_message(draw(&cast, &releases.unwrap_or_default(), &tally.picture()));
-                drawn.tick();
                 std::thread::sleep(PAUSE);
             }
         });

@@ -29,7 +29,7 @@ use crate::{
     context::Context,
     example::{BuildOptions, Variant, write_release},
     failure::{Exit, Failure},
-    up::Instance,
+    up::{Instance, addresses::reachable},
     view::page::{RED, STRONG, paint},
 };
 
@@ -58,7 +58,7 @@ pub(super) fn write_app(folder: &Path, variant: Variant, listen: SocketAddr) -> 
     let options = BuildOptions {
         variant,
         worker: false,
-        host: listen.ip().to_string(),
+        host: reachable(listen).ip().to_string(),
         listen,
         control: SocketAddr::from(([127, 0, 0, 1], 0)),
         command,
@@ -153,8 +153,8 @@ impl Story<'_> {
     /// Lets the visitors in.
     fn open_the_doors(&mut self, one: ReleaseId) -> Result<(), End> {
         let tour = Arc::new(Tour {
-            edge: self.instance.edge_addr(),
-            host: self.instance.edge_addr().to_string(),
+            edge: self.instance.reachable_edge(),
+            host: self.instance.reachable_edge().to_string(),
             pages: PAGES,
             api: API,
         });
@@ -196,7 +196,8 @@ impl Story<'_> {
 
     /// Follows a preview link as a browser does, and says which release is shown.
     async fn look(&self, preview: &PreviewReport) -> Result<ReleaseId, Failure> {
-        let mut browser = Connection::new(self.instance.edge_addr(), &self.instance.edge_addr().to_string());
+        let mut browser =
+            Connection::new(self.instance.reachable_edge(), &self.instance.reachable_edge().to_string());
         let navigation =
             [("accept", "text/html"), ("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
         let failed = |why: String| trouble("following the preview link", why);
@@ -266,7 +267,7 @@ impl Story<'_> {
         request: &impl serde::Serialize,
         to: ReleaseId,
     ) -> Result<(SwitchReport, Switch), End> {
-        let edge = self.instance.edge_addr();
+        let edge = self.instance.reachable_edge();
         let watcher = Watcher::begin(self.instance.runtime(), edge, &edge.to_string(), self.tally.clone());
         self.stop.pause(Duration::from_millis(200));
         let command = Instant::now();
@@ -308,7 +309,7 @@ impl Story<'_> {
     }
 
     fn release(&self, variant: Variant) -> Result<StageRequest, Failure> {
-        let config = write_app(self.folder, variant, self.instance.edge_addr())?;
+        let config = write_app(self.folder, variant, self.instance.reachable_edge())?;
         Ok(StageRequest { config, name: Some(variant.word().to_owned()), ..StageRequest::default() })
     }
 }

@@ -49,7 +49,7 @@ fn unusable(addr: SocketAddr, whose: &str, option: &str, error: io::Error) -> Er
 }
 
 /// The address by which this machine reaches a listener: loopback where it listens on all addresses.
-pub(super) fn reachable(addr: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(addr: SocketAddr) -> SocketAddr {
     let ip = match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

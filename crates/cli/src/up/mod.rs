@@ -1,7 +1,7 @@
 //! One app being served: the edge, the controller and the control API in one process. `cutover up` runs it in the
 //! foreground; `cutover demo` plays on it.
 
-mod addresses;
+pub(crate) mod addresses;
 pub(crate) mod config;
 pub(crate) mod control_file;
 mod edge;
@@ -122,9 +122,14 @@ impl Instance {
         &self.url
     }
 
-    /// The address visitors' connections reach.
+    /// The address the edge listens on.
     pub(crate) fn edge_addr(&self) -> SocketAddr {
         self.edge.local_addr()
+    }
+
+    /// The address by which visitors on this machine reach it.
+    pub(crate) fn reachable_edge(&self) -> SocketAddr {
+        addresses::reachable(self.edge.local_addr())
     }
 
     /// The address commands reach.

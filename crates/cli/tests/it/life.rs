@@ -220,3 +220,52 @@ fn a_preview_link_can_be_piped() {
     assert!(done.err.is_empty(), "{}", done.err);
     assert_eq!(up.end(), 0);
 }
+
+#[test]
+fn watching_gives_one_document_a_line_and_ends_with_its_reader() {
+    use std::io::BufRead;
+
+    let sandbox = Sandbox::with_site();
+    let up = sandbox.up();
+    let mut watching = sandbox
+        .command(&["status", "--watch", "--output", "json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(watching.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let status: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(status["app"], "shop");
+    }
+    drop(lines);
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
+    assert_eq!(up.end(), 0);
+}
+
+#[test]
+fn a_commit_is_taken_from_git_where_there_is_one() {
+    let sandbox = Sandbox::with_site();
+    let git = |words: &[&str]| {
+        let done = std::process::Command::new("git")
+            .current_dir(sandbox.path())
+            .args(["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"])
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "-q"]);
+    git(&["add", "cutover.toml", "dist"]);
+    git(&["commit", "-q", "-m", "first"]);
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]);
+    let up = sandbox.up();
+    let report = sandbox.json(&["stage"]);
+    assert_eq!(report["release"]["commit"].as_str(), Some(commit.as_str()));
+    sandbox.site("two");
+    let report = sandbox.json(&["stage"]);
+    assert_eq!(report["release"]["commit"].as_str(), Some(format!("{commit}-dirty").as_str()));
+    let report = sandbox.json(&["releases"]);
+    assert_eq!(report.as_array().unwrap().len(), 2);
+    assert_eq!(up.end(), 0);
+}
