@@ -1,8 +1,9 @@
 //! The commands of the documentation, executed as they stand.
 //!
-//! A block that opens with ```` ```sh run ```` is run by `bash -e` in a fresh directory that holds a small web app (`dist/`),
-//! with the built `cutover` first in the PATH. Blocks of one page run one after the other in the same shell session, so that
-//! a page can be followed from top to bottom. `up` listens on free ports there, whatever the page's configuration says.
+//! A page is followed from top to bottom by one `bash -e` in a fresh directory that holds a small web app: its blocks that
+//! open with ```` ```sh run ````, and in its ```` ```console ```` blocks the lines that begin with `$ `. The built `cutover`
+//! is first in the PATH. Three things differ from what a person would see: `up` listens on free ports and goes to the
+//! background, `--watch` ends after a second, and `npm run build` stands for the app's own build.
 
 use std::{
     fs,
@@ -20,8 +21,16 @@ const PAGES: &[&str] = &["README.md", "docs/getting-started.md"];
 #[derive(Args)]
 pub(crate) struct DocsArgs {
     /// The cutover binary to run
-    #[arg(long, default_value = "target/debug/cutover")]
+    #[arg(long, default_value = BINARY)]
     binary: PathBuf,
+}
+
+const BINARY: &str = "target/debug/cutover";
+
+impl Default for DocsArgs {
+    fn default() -> Self {
+        Self { binary: PathBuf::from(BINARY) }
+    }
 }
 
 pub(crate) fn run(args: &DocsArgs) -> Outcome {
@@ -46,17 +55,42 @@ pub(crate) fn run(args: &DocsArgs) -> Outcome {
     Ok(())
 }
 
-/// The contents of the blocks to run.
+/// Commands that a page may show and that are not executed here, and why.
+const LEFT_OUT: &[(&str, &str)] = &[("cargo install", "CI has built the same binary already")];
+
+/// What the blocks to run hold, block by block.
 fn blocks(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if line.trim() == "```sh run" {
-            let body: Vec<&str> = lines.by_ref().take_while(|l| l.trim() != "```").collect();
-            found.push(body.join("\n"));
+        let Some(kind) = line.trim().strip_prefix("```").filter(|kind| !kind.is_empty()) else { continue };
+        let body: Vec<&str> = lines.by_ref().take_while(|l| l.trim() != "```").collect();
+        let commands: Vec<String> = match kind {
+            "sh run" => body.iter().map(|l| (*l).to_owned()).collect(),
+            "console" => body.iter().filter_map(|l| l.strip_prefix("$ ")).map(unattended).collect(),
+            _ => continue,
+        };
+        let commands: Vec<String> = commands
+            .into_iter()
+            .filter(|command| !LEFT_OUT.iter().any(|(start, _)| command.starts_with(start)))
+            .collect();
+        if !commands.is_empty() {
+            found.push(commands.join("\n"));
         }
     }
     found
+}
+
+/// A command that would wait for a person, made to end.
+fn unattended(command: &str) -> String {
+    let bare = command.split(" #").next().unwrap_or(command).trim();
+    if bare == "cutover up" {
+        return format!("{bare} &");
+    }
+    if bare.contains("--watch") {
+        return format!("timeout --preserve-status --signal INT 1 {bare} || test $? = 130");
+    }
+    command.to_owned()
 }
 
 fn follow(page: &str, blocks: &[String], binary: &Path) -> Outcome {
@@ -64,9 +98,13 @@ fn follow(page: &str, blocks: &[String], binary: &Path) -> Outcome {
     prepare(dir.path(), binary).map_err(|e| format!("preparing a directory: {e}"))?;
     let mut script = String::from("set -eu -o pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n");
     for block in blocks {
-        script.push_str(&format!("set -x\n{block}\n{{ set +x; }} 2>/dev/null\n"));
-        // A page says `cutover up &` and goes on; a person types slower than a script runs.
-        script.push_str("if jobs -p | grep -q .; then wait-for-up; fi\n");
+        for line in block.lines() {
+            script.push_str(&format!("set -x\n{line}\n{{ set +x; }} 2>/dev/null\n"));
+            if line.split(" #").next().unwrap_or(line).trim_end().ends_with('&') {
+                // A person types slower than a script runs.
+                script.push_str("wait-for-up\n");
+            }
+        }
     }
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
@@ -97,6 +135,7 @@ fn prepare(dir: &Path, binary: &Path) -> std::io::Result<()> {
         "<!doctype html><html><head><title>app</title><script type=\"module\" src=\"/assets/app-0a1b2c3d.js\"></script></head></html>",
     )?;
     fs::write(dist.join("assets/app-0a1b2c3d.js"), "document.body.append('hello');\n")?;
+    let build = "#!/bin/sh\necho '<!-- built again -->' >> dist/index.html\n";
     let bin = dir.join("bin");
     fs::create_dir_all(&bin)?;
     let wrapper = format!(
@@ -104,7 +143,7 @@ fn prepare(dir: &Path, binary: &Path) -> std::io::Result<()> {
         binary.display()
     );
     let wait = "#!/bin/sh\nfor i in $(seq 300); do cutover status >/dev/null 2>&1 && exit 0; sleep 0.1; done\nexit 1\n";
-    for (name, text) in [("cutover", wrapper.as_str()), ("wait-for-up", wait)] {
+    for (name, text) in [("cutover", wrapper.as_str()), ("wait-for-up", wait), ("npm", build)] {
         let file = bin.join(name);
         fs::write(&file, text)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
@@ -118,5 +157,7 @@ mod tests {
     fn only_blocks_marked_to_run_are_taken() {
         let text = "a\n```sh\nno\n```\n```sh run\nyes\nyes\n```\n```toml\nno\n```\n";
         assert_eq!(super::blocks(text), ["yes\nyes"]);
+        let text = "```console\n$ cutover up\napp shop\n```\n```console\n$ cargo install x\n```\n";
+        assert_eq!(super::blocks(text), ["cutover up &"]);
     }
 }

@@ -7,11 +7,11 @@ use std::{
 
 use clap::Args;
 
-use crate::{Outcome, deps, layers, sizes};
+use crate::{Outcome, deps, docs, layers, prove, sizes};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Leave out the proofs and the browser tests
+    /// Leave out the proofs and the browser tests; CI leaves out nothing
     #[arg(long)]
     quick: bool,
 }
@@ -28,9 +28,12 @@ pub(crate) fn run(args: &TestArgs) -> Outcome {
         step("dependencies", deps::check),
         step("sizes", sizes::check),
         step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])),
+        step("build", cargo(&["build", "--workspace", "--bins", "--locked"])),
         step("tests", cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ];
+    steps.push(step("documentation", || docs::run(&docs::DocsArgs::default())));
     if !args.quick {
+        steps.push(step("proofs", || prove::all(&built())));
         steps.push(step("browser", script("scripts/browser-tests.sh")));
     }
     let mut failed = Vec::new();
@@ -57,6 +60,13 @@ pub(crate) fn run(args: &TestArgs) -> Outcome {
 
 fn step(name: &'static str, run: impl Fn() -> Outcome + 'static) -> Step {
     Step { name, run: Box::new(run) }
+}
+
+/// The binary that the tests have built.
+fn built() -> std::path::PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), Into::into);
+    target.join("debug/cutover")
 }
 
 fn cargo(arguments: &'static [&'static str]) -> impl Fn() -> Outcome {

@@ -129,6 +129,32 @@ pub(crate) fn run(args: &ProveArgs) -> Outcome {
     }
 }
 
+/// Every proof in its short form, and every negative control, which must fail.
+pub(crate) fn all(binary: &std::path::Path) -> Outcome {
+    let mut wrong = Vec::new();
+    for proof in PROOFS {
+        for sabotage in [false, true] {
+            let args = ProveArgs {
+                name: Some(proof.name.to_owned()),
+                list: false,
+                sabotage,
+                trace: None,
+                quick: true,
+                seed: None,
+                binary: Some(binary.to_owned()),
+            };
+            match (run(&args), sabotage) {
+                (Ok(()), true) => {
+                    wrong.push(format!("{} passes its own sabotage: it proves nothing", proof.name))
+                }
+                (Err(message), false) => wrong.push(format!("{}: {message}", proof.name)),
+                _ => {}
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
+
 fn build_release() -> Result<PathBuf, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let status = Command::new(cargo)
