@@ -92,6 +92,30 @@ test('a link opened after the switch leads into green, whole, while the page it 
   await ada.assertWhole();
 });
 
+test('an open page is told that another release is out, and loads it when the visitor says so', async (t) => {
+  const cutover = await Cutover.start(t, { build: builds[0] });
+  const blue = await cutover.active();
+  const green = await cutover.stage('two');
+  const ada = await Visitor.arrive(cutover, { viewport: { width: 360, height: 740 } });
+  const tab = await ada.tab('/product/mug');
+  // What the browser does when the tab comes back to the front.
+  const comeBack = () => tab.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  const news = tab.page.getByText('The shop has changed.');
+  await comeBack();
+  await tab.settled();
+  assert.equal(await news.count(), 0, 'nothing has changed yet');
+
+  await cutover.verb('promote', green);
+  await comeBack();
+  await news.waitFor();
+  await tab.assertShows('one', blue);
+  await tab.page.getByRole('button', { name: 'Show me' }).click();
+  await tab.page.waitForFunction(() => document.documentElement.dataset.release === 'two');
+  await tab.ready();
+  await tab.assertShows('two', green);
+  await ada.assertWhole();
+});
+
 test('a deep link to a page of green is a page of its own on blue, not a broken one', async (t) => {
   const cutover = await Cutover.start(t, { build: builds[0] });
   const ada = await Visitor.arrive(cutover);

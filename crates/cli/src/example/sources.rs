@@ -42,6 +42,7 @@ layer!(
         "images/teapot.svg",
         "index.html",
         "main.js",
+        "news.js",
         "release.js",
         "router.js",
         "routes/account.js",
