@@ -14,6 +14,9 @@ use super::{Inner, Loaded, locked};
 /// Stands for a service that has no address: nothing listens on port 1, so that the edge finds it unhealthy.
 const NOWHERE: &str = "127.0.0.1:1";
 
+/// The code of a publication that the edge refused.
+pub(super) const NOT_PUBLISHED: &str = "CUT0506";
+
 impl Inner {
     /// Gives the edge the present table. Publications leave in the order of their tables.
     pub(super) async fn publish(&self) -> Result<(), Error> {
@@ -41,7 +44,7 @@ impl Inner {
             }
             Ok(Err(nack)) => Err(Error::new(
                 ErrorKind::Failed,
-                "CUT0506",
+                NOT_PUBLISHED,
                 format!("publishing generation {} of the routing table to the edge", table.generation),
             )
             .because(nack)

@@ -129,8 +129,41 @@ impl Inner {
             return Ok(());
         }
         if let Err(error) = self.publish().await {
-            self.trouble("edge", Some(error.to_string()));
+            // One damaged release must not keep the others from being served.
+            self.close_damaged().await?;
+            let error = self.publish().await.err().map(|_| error.to_string());
+            self.trouble("edge", error);
         }
+        Ok(())
+    }
+
+    /// Closes what cannot be served because its files are damaged; the active release only a person can replace.
+    async fn close_damaged(&self) -> Result<(), Error> {
+        let switch = self.switch.lock().await;
+        let table = self.current_table();
+        let mut closed = table.as_ref().clone();
+        let mut records = Vec::new();
+        for (id, entry) in &table.releases {
+            if matches!(entry.state, ReleaseState::Active | ReleaseState::Closed) {
+                continue;
+            }
+            let (store, release) = (Arc::clone(&self.store), *id);
+            let verified = tokio::task::spawn_blocking(move || store.verify(&release)).await;
+            let Ok(Err(error)) = verified else { continue };
+            if let Ok(next) = edit(&closed, &Edit::Close { release }, closed.generation + 1) {
+                closed = next;
+                let message = format!("closed {id}: its files are damaged: {error}");
+                self.trouble(format!("files of {id}"), Some(message.clone()));
+                records.push(own_note(Some(release), message)?);
+            }
+        }
+        if !records.is_empty() {
+            closed.generation = next_generation(self.edge.generation().max(table.generation), unix_secs())
+                .max(closed.generation);
+            self.write(Write { table: Some(closed.clone()), records, ..Write::default() }).await?;
+            self.change_world(|world| world.table = Arc::new(closed));
+        }
+        drop(switch);
         Ok(())
     }
 

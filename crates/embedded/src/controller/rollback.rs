@@ -14,6 +14,7 @@ use super::{
     missing,
     operation::Operation,
     promote::{shown, unchanged},
+    publish::NOT_PUBLISHED,
     unix_ms,
     world::Back,
 };
@@ -30,9 +31,20 @@ impl Inner {
         let back = self.with_world(super::World::back);
         match back {
             Back::To { from, to } => {
-                let mut operation = Operation::new(&who, "rollback", Some(to), request.reason)?;
-                operation.began = accepted;
-                match self.go_back(&switch, &operation, from, to, request.now).await {
+                let begin = || {
+                    let mut operation = Operation::new(&who, "rollback", Some(to), request.reason.clone())?;
+                    operation.began = accepted;
+                    Ok::<_, Error>(operation)
+                };
+                let mut operation = begin()?;
+                let mut result = self.go_back(&switch, &operation, from, to, request.now).await;
+                if !request.now && result.as_ref().is_err_and(|error| error.code == NOT_PUBLISHED) {
+                    // What is left may be what the edge cannot serve, e.g. because its files are damaged. The way
+                    // back is worth more than the pages that are open on it.
+                    operation = begin()?;
+                    result = self.go_back(&switch, &operation, from, to, true).await;
+                }
+                match result {
                     Ok(report) => Ok(report),
                     Err(error) => Err(self.fail(&operation, false, error).await),
                 }

@@ -24,6 +24,8 @@ tests!(
     a_lost_journal_is_taken_over_from_the_edge,
     a_damaged_journal_is_refused_and_the_edge_serves_on,
     a_release_whose_files_vanished_leaves_the_table,
+    a_damaged_green_is_closed_and_blue_serves,
+    a_damaged_active_release_can_be_left,
     what_a_release_keeps_does_not_follow_the_app_description,
 );
 
@@ -192,6 +194,49 @@ async fn a_release_whose_files_vanished_leaves_the_table() {
     assert!(up.status().await.warnings.iter().any(|warning| warning.contains(first.as_str())));
     let error = up.rollback(false).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
+    up.down().await;
+}
+
+/// Removes every file of a release's site that no other release needs.
+fn damage(place: &Place, id: cutover_routing::ReleaseId) {
+    let store = cutover_embedded::store::Store::open(&place.state()).unwrap();
+    let mut gone = 0;
+    for file in store.load(&id).unwrap().manifest.unwrap().files.values() {
+        gone += usize::from(fs::remove_file(file.identity.path(store.blobs())).is_ok());
+    }
+    assert!(gone > 0);
+}
+
+async fn a_damaged_green_is_closed_and_blue_serves() {
+    let place = Place::new();
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    let green = up.stage(&place, "v2").await;
+    up.down().await;
+    damage(&place, green);
+    let up = place.up().await;
+    up.serves("v1");
+    assert_eq!(up.state(green).await, Some(ReleaseState::Closed));
+    let status = up.status().await;
+    assert!(status.warnings.iter().any(|warning| warning.contains(green.as_str())), "{:?}", status.warnings);
+    assert!(up.history().await.pop().unwrap().message.contains("damaged"));
+    up.down().await;
+}
+
+async fn a_damaged_active_release_can_be_left() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let second = up.release(&place, "v2").await;
+    up.down().await;
+    damage(&place, second);
+    let up = place.up().await;
+    assert!(up.status().await.warnings.iter().any(|warning| warning.starts_with("edge: ")));
+    let back = up.rollback(false).await.unwrap();
+    assert_eq!((back.to, up.state(second).await), (Some(first), Some(ReleaseState::Closed)));
+    up.serves("v1");
+    assert!(place.journal().read().unwrap().unfinished.is_empty());
+    gapless(&up.history().await);
     up.down().await;
 }
 
