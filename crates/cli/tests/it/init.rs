@@ -47,7 +47,7 @@ fn a_built_vite_project_gets_a_description_that_up_accepts() {
     message = "We are back soon."
 
     # Checked on a new release before visitors get it; it must pass.
-    # The command gets the address and a preview cookie of the release in its environment.
+    # The command finds the release at CUTOVER_URL, with the cookie in CUTOVER_PREVIEW_COOKIE.
     # [[gate]]
     # name = "e2e"
     # run = "npm run e2e"

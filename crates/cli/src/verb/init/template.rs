@@ -55,7 +55,7 @@ pub(super) fn text(project: &Project, host: &str) -> String {
     );
     match &project.e2e {
         Some(e2e) => text.push_str(&format!(
-            "# The command gets the address and a preview cookie of the release in its environment.\n\
+            "# The command finds the release at CUTOVER_URL, with the cookie in CUTOVER_PREVIEW_COOKIE.\n\
              # [[gate]]\n# name = \"e2e\"\n# run = {}\n",
             quoted(e2e)
         )),
