@@ -262,12 +262,12 @@ frontend f
   http-request set-var(txn.release) str(blue0001) unless {{ var(txn.release) -m found }}
   http-request set-var(txn.dest) req.hdr(sec-fetch-dest)
   http-request set-var(txn.pinned) req.cook(cutover)
-  http-request return status 200 content-type text/plain file {dir}/www/blue0001/static/1k hdr x-cutover-release %[var(txn.release)] hdr cache-control \"private, no-cache\" if {{ path /static/1k }} {{ var(txn.release) blue0001 }}
-  http-request return status 200 content-type text/plain file {dir}/www/blue0001/static/16k hdr x-cutover-release %[var(txn.release)] hdr cache-control \"private, no-cache\" if {{ path /static/16k }} {{ var(txn.release) blue0001 }}
+  http-request return status 200 content-type text/plain file {dir}/www/blue0001/static/1k hdr x-cutover-release %[var(txn.release)] hdr cache-control \"private, no-cache\" if {{ path /static/1k }} {{ var(txn.release) -m str blue0001 }}
+  http-request return status 200 content-type text/plain file {dir}/www/blue0001/static/16k hdr x-cutover-release %[var(txn.release)] hdr cache-control \"private, no-cache\" if {{ path /static/16k }} {{ var(txn.release) -m str blue0001 }}
   http-response set-header x-cutover-release %[var(txn.release)]
-  http-response add-header Set-Cookie \"cutover=1.blue0001.1234.1; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000\" if {{ var(txn.dest) document }} !{{ var(txn.pinned) -m found }}
+  http-response add-header Set-Cookie \"cutover=1.blue0001.1234.1; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000\" if {{ var(txn.dest) -m str document }} !{{ var(txn.pinned) -m found }}
   option forwardfor
-  use_backend green002 if {{ var(txn.release) green002 }}
+  use_backend green002 if {{ var(txn.release) -m str green002 }}
   default_backend blue0001
 backend blue0001
   server s 127.0.0.1:{up}
@@ -296,9 +296,11 @@ backend green002
         let mut world = World::new(&self.cutover)?;
         let app = world.dir().join("app");
         let up = format!("http://127.0.0.1:{}", self.upstream.port);
+        // One release is deployed, and it is blue.
+        let unused = format!("http://127.0.0.2:{}", self.upstream.port);
         let config = format!(
             "app = \"bench\"\nhost = \"127.0.0.1\"\n[site]\ndir = \"www\"\n[[service]]\nname = \"api\"\nroutes = [\"/api/*\"]\n\
-             upstream = {{ blue = \"{up}\", green = \"{up}\" }}\n[edge]\nworkers = 1\naccess_log = \"{}/access.log\"\n",
+             upstream = {{ blue = \"{up}\", green = \"{unused}\" }}\n[edge]\nworkers = 1\naccess_log = \"{}/access.log\"\n",
             world.dir().display()
         );
         let made = fs::create_dir_all(app.join("www/static"))
