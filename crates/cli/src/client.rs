@@ -1,15 +1,25 @@
 //! The verbs' side of the control API: blocking calls to the `cutover up` that runs on a state directory.
 
-use std::{fmt::Display, path::Path, time::Duration};
+use std::{
+    fmt::Display,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use cutover_engine::{Error, ErrorKind, control::Result};
 use cutover_server::{Accepted, Operation, OperationState};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::up::control_file::ControlFile;
+use crate::up::{control_file::ControlFile, state::in_use};
 
 /// Longest pause between question and answer of a long-running operation before the question is put again.
 const POLL_MS: u64 = 20_000;
+
+/// How long an `up` that was started a moment ago may take to take its state directory.
+const FORKED: Duration = Duration::from_millis(500);
+
+/// How long an `up` that has its state directory may take to bring the active release up.
+const STARTING: Duration = Duration::from_secs(60);
 
 /// A connection to one controller.
 pub(crate) struct Client {
@@ -20,15 +30,22 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Reads the address and the token that `up` left in the state directory. Nothing is sent yet.
+    /// Reads the address and the token that `up` left in the state directory. Nothing is sent yet. An `up` that is just
+    /// starting is waited for, so that scripts can say `cutover up & cutover deploy`.
     ///
     /// # Errors
-    /// When no `up` has run there, or its files cannot be read.
+    /// When no `up` runs there, or its files cannot be read.
     pub(crate) fn connect(state: &Path) -> Result<Self> {
-        let control = match ControlFile::read(state) {
-            Ok(Some(control)) => control,
-            Ok(None) => return Err(not_running(&state.display())),
-            Err(error) => return Err(error),
+        let begun = Instant::now();
+        let control = loop {
+            if let Some(control) = ControlFile::read(state)? {
+                break control;
+            }
+            let patience = if in_use(state) { STARTING } else { FORKED };
+            if begun.elapsed() > patience {
+                return Err(not_running(&state.display()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
         };
         let file = state.join("token");
         let token = std::fs::read_to_string(&file).map_err(|error| {

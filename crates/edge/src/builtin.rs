@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use cutover_routing::{
-    MAX_PREVIEW_SECS, PreviewToken, ReleaseState, preview_clear_cookie, preview_set_cookie,
+    MAX_PREVIEW_SECS, PreviewToken, ReleaseState, preview_clear_cookie, preview_cookie_name,
+    preview_set_cookie,
 };
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use sha2::Digest;
 
-use crate::{body::Body, flight::Flight, pages, worker::View};
+use crate::{body::Body, cookies, flight::Flight, pages, worker::View};
 
 /// The script that keeps a page's own requests on the page's release.
 pub(crate) const VISIT_JS: &str = include_str!("visit.js");
@@ -36,10 +37,26 @@ pub(crate) fn answer(view: &View, parts: &Parts, path: &str, flight: &Flight) ->
     match path {
         "/.cutover/preview" => enter(view, parts, flight.unix()),
         "/.cutover/leave" => leave(view, parts),
-        "/.cutover/state" => pages::json(view.state.clone()),
+        "/.cutover/state" => state(view, parts, flight.unix()),
         "/.cutover/health" => pages::text(StatusCode::OK, "ok"),
         _ => visit(parts),
     }
+}
+
+/// Generation and default, and for who has a preview open, of which release: a page that is shown as a preview is not
+/// out of date because another release is the default.
+fn state(view: &View, parts: &Parts, now: u64) -> Response<Body> {
+    let settings = &view.settings;
+    let shown = cookies::value(&parts.headers, preview_cookie_name(settings.secure))
+        .and_then(|cookie| PreviewToken::verify_cookie(cookie, &settings.host, &settings.keys, now).ok());
+    let Some(shown) = shown else { return pages::json(view.state.clone()) };
+    let table = &view.table;
+    let state = serde_json::json!({
+        "generation": table.generation,
+        "default": table.default,
+        "preview": shown.release,
+    });
+    pages::json(state.to_string().into())
 }
 
 /// A link token becomes a preview cookie.

@@ -15,6 +15,13 @@ fn name(pair: &[u8]) -> &[u8] {
     pair[..end].trim_ascii()
 }
 
+/// The value of the first cookie of this name.
+pub(crate) fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(name, value)| (name == wanted).then_some(value))
+}
+
 /// The `Cookie` header for an upstream: without ours, and one line where HTTP/2 sent several (RFC 9113 section 8.2.3).
 pub(crate) fn forwarded(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut lines = headers.get_all(header::COOKIE).iter();

@@ -3,7 +3,7 @@
 use cutover_routing::{Action, Kind, Pin, preview_clear_cookie};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::{body::Body, flight::Flight, pages::NO_STORE, serve::Asked};
+use crate::{body::Body, cookies, flight::Flight, pages::NO_STORE, serve::Asked};
 
 const STALE: HeaderName = HeaderName::from_static("x-cutover-stale");
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
@@ -28,7 +28,7 @@ pub(crate) fn dress(asked: &Asked<'_>, response: &mut Response<Body>, pin: Optio
         // A document names the release everything else follows: no cache may show one release's to another's visitor.
         response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
     }
-    let mut cookies = false;
+    let mut sets_cookie = false;
     if let Some(pin) = pin.filter(|_| carries(decision.kind, status, response.headers()))
         && let Ok(cookie) = HeaderValue::try_from(pin.set_cookie(secure))
     {
@@ -38,15 +38,15 @@ pub(crate) fn dress(asked: &Asked<'_>, response: &mut Response<Body>, pin: Optio
         if asked.unconditional.get() && moved(asked, pin) {
             shard.pins_moved.add(1);
         }
-        cookies = true;
+        sets_cookie = true;
     }
     if decision.clear_preview
         && let Ok(cookie) = HeaderValue::try_from(preview_clear_cookie(secure))
     {
         response.headers_mut().append(header::SET_COOKIE, cookie);
-        cookies = true;
+        sets_cookie = true;
     }
-    if cookies && !no_store(response.headers()) {
+    if sets_cookie && !no_store(response.headers()) {
         response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
     }
 }
@@ -68,15 +68,8 @@ fn carries(kind: Kind, status: StatusCode, headers: &HeaderMap) -> bool {
 /// True where the visitor had another pin before.
 fn moved(asked: &Asked<'_>, pin: Pin) -> bool {
     let name = Pin::cookie_name(asked.view.settings.secure);
-    asked
-        .parts
-        .headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
-        .find_map(Pin::parse)
+    cookies::value(&asked.parts.headers, name)
+        .and_then(Pin::parse)
         .is_some_and(|before| before.release != pin.release)
 }
 

@@ -80,6 +80,7 @@ fn html(title: &str, inner: &str) -> Bytes {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
          <style>body{{font:1.1em/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;padding:0 1em}}</style>\n\
          </head>\n<body>\n<h1>{title}</h1>\n{inner}</body>\n</html>\n"
     )

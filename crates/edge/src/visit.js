@@ -96,7 +96,8 @@
       })
       .then(function (state) {
         asking = false;
-        if (!state || !state.default || state.default === release || state.default === told) return;
+        if (!state || !state.default || state.preview) return;
+        if (state.default === release || state.default === told) return;
         told = state.default;
         listeners.slice().forEach(function (listener) {
           try {

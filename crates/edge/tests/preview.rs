@@ -192,6 +192,12 @@ fn the_edge_s_own_addresses() {
     assert_eq!((state.status, state.header("cache-control")), (200, "no-store"));
     let value: serde_json::Value = serde_json::from_slice(&state.body).unwrap();
     assert_eq!(value, serde_json::json!({ "generation": 5, "default": BLUE }));
+    let shown = format!("cutover-preview={}", token(GREEN, now() + 60).sign_cookie(&key(), HOST));
+    let shown = [("cookie", shown.as_str())];
+    let value: serde_json::Value = serde_json::from_slice(&get(at, "/.cutover/state", &shown).body).unwrap();
+    assert_eq!(value, serde_json::json!({ "generation": 5, "default": BLUE, "preview": GREEN }));
+    let forged = [("cookie", "cutover-preview=d1.k1.green002.9999999999.t1.AAAA")];
+    assert!(!get(at, "/.cutover/state", &forged).text().contains("preview"));
     assert_eq!(get(at, "/.cutover/health", &[]).text(), "ok\n");
 
     let script = get(at, "/.cutover/visit.js", &[]);

@@ -9,7 +9,7 @@ const HEADER = "x-cutover-release";
 const pause = () => new Promise((done) => setTimeout(done, 20));
 
 /** A page of the release `meta` names, with what it sent. */
-function page(meta, before) {
+function page(meta, before, state = { generation: 9, default: "green002" }) {
   const fetched = [];
   const sent = [];
   const on = {};
@@ -37,7 +37,7 @@ function page(meta, before) {
     addEventListener: (name, listener) => (on[name] = listener),
     fetch(input, init) {
       fetched.push(new Request(input instanceof Request ? input : new URL(input, base), init));
-      return Promise.resolve({ ok: true, json: async () => ({ generation: 9, default: "green002" }) });
+      return Promise.resolve({ ok: true, json: async () => state });
     },
     URL, Request, Headers, WeakMap, XMLHttpRequest, setTimeout, Promise,
     ...before,
@@ -122,6 +122,16 @@ function page(meta, before) {
   on.visibilitychange();
   await pause();
   assert.equal(fetched.length, before);
+}
+
+// A preview is not out of date because another release is the default.
+{
+  const { window, on } = page("blue0001", {}, { generation: 9, default: "green002", preview: "blue0001" });
+  const told = [];
+  window.cutover.onUpdate((update) => told.push(update));
+  on.visibilitychange();
+  await pause();
+  assert.equal(told.length, 0);
 }
 
 // A page without a release, and a page that uses the name itself.

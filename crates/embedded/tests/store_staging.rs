@@ -133,7 +133,7 @@ fn progress_tells_what_happens() {
         "1 fingerprinted",
         "hidden files are not staged: .env",
         "service api: 3 files and directories",
-        "compressing 1 files",
+        "compressing 1 file",
         &format!("release {}", first.id),
     ] {
         assert!(said.contains(expected), "{expected:?} in {said}");
@@ -156,7 +156,7 @@ fn unchanged_files_are_not_compressed_again() {
     fs::remove_file(world.state().join("variants.json")).unwrap();
     world.write("dist/robots.txt", "User-agent: everybody\n");
     let (_, said) = world.stage_listening();
-    assert!(said.contains("compressing 1 files (0 unchanged)"), "a lost index is made again: {said}");
+    assert!(said.contains("compressing 1 file (0 unchanged)"), "a lost index is made again: {said}");
 }
 
 #[test]

@@ -78,8 +78,6 @@ test('a link that nobody signed shows a page that refuses it and changes nothing
   const tester = await Visitor.arrive(cutover);
   tester.allow(/^403 for GET \/\.cutover\/preview$/);
   tester.allow(/^console error: Failed to load resource: .* 403/);
-  // The refusal is a page without a picture; the browser asks for one by itself.
-  tester.allow(/^console error: .*\/favicon\.ico\)$/);
   const tab = await tester.tab();
   const refused = await tab.page.goto(forged.href);
   assert.equal(refused.status(), 403);
@@ -99,7 +97,6 @@ test('a preview of a withdrawn release says so', async (t) => {
   await cutover.verb('withdraw', green, '--yes');
   tester.allow(/^410 for GET \/$/);
   tester.allow(/^console error: Failed to load resource: .* 410/);
-  tester.allow(/^console error: .*\/favicon\.ico\)$/);
   await tab.settled();
   const ended = await tab.page.reload();
   assert.ok([200, 410].includes(ended.status()), String(ended.status()));

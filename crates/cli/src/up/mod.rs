@@ -8,7 +8,7 @@ mod edge;
 pub(crate) mod logging;
 pub(crate) mod secret;
 pub(crate) mod signals;
-mod state;
+pub(crate) mod state;
 
 use std::{
     net::SocketAddr,

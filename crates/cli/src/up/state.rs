@@ -10,16 +10,20 @@ use cutover_engine::{Error, ErrorKind};
 
 use super::control_file::ControlFile;
 
+/// True where a controller has this directory.
+pub(crate) fn in_use(state: &Path) -> bool {
+    let Ok(lock) = File::open(state.join("lock")) else { return false };
+    matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// Refuses where another `up` has this directory, before anything is opened: the controller, which takes the lock for
 /// good, comes after the addresses, and of a second `up` this is the better thing to say than that a port is taken.
 ///
 /// # Errors
 /// When the directory is in use.
 pub(super) fn refuse_a_second(state: &Path) -> Result<(), Error> {
-    let Ok(lock) = File::open(state.join("lock")) else { return Ok(()) };
-    match lock.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {}
-        _ => return Ok(()),
+    if !in_use(state) {
+        return Ok(());
     }
     let mut error =
         Error::new(ErrorKind::Refused, "CUT0918", format!("another cutover up has {}", state.display()));

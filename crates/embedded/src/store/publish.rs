@@ -19,7 +19,7 @@ use super::{
     layout::{Layout, Work},
     media, parallel,
     site_files::{self, SiteInput},
-    stage::human_bytes,
+    stage::{counted, human_bytes},
     variants::{Index, Variants},
 };
 
@@ -176,7 +176,8 @@ impl Maker<'_> {
         }
         let kept = known.len();
         if !tasks.is_empty() {
-            progress.say(format!("compressing {} files ({kept} unchanged)", tasks.len() / Form::ALL.len()));
+            let files = counted((tasks.len() / Form::ALL.len()) as u64, "file");
+            progress.say(format!("compressing {files} ({kept} unchanged)"));
         }
         // The longest first, so that no core is left with one at the end.
         tasks.sort_by_key(|(blob, _)| std::cmp::Reverse(blob.size));

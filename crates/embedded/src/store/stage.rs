@@ -62,7 +62,8 @@ pub(super) fn stage(
     if !commit(layout, &work, &record, prepared, now)? {
         return Ok(existing(&record, progress));
     }
-    let release = format!("release {id}: {} files, {}", record.file_count(), human_bytes(record.bytes()));
+    let release =
+        format!("release {id}: {}, {}", counted(record.file_count(), "file"), human_bytes(record.bytes()));
     progress.say(if services == 0 { release } else { format!("{release}, services copied: {services}") });
     Ok(Staged { id, created: true, files: record.file_count(), bytes: record.bytes() })
 }
@@ -82,8 +83,8 @@ fn look(states: &[PathBuf], config: &AppConfig, progress: &Progress) -> Result<L
             let bytes = inputs.iter().map(|input| input.blob.size).sum();
             let fingerprinted = inputs.iter().filter(|input| input.fingerprinted).count();
             progress.say(format!(
-                "site: {} files, {}, {fingerprinted} fingerprinted",
-                inputs.len(),
+                "site: {}, {}, {fingerprinted} fingerprinted",
+                counted(inputs.len() as u64, "file"),
                 human_bytes(bytes)
             ));
             Some(inputs)
@@ -222,6 +223,11 @@ fn commit(
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A number of things, for a person.
+pub(super) fn counted(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Bytes for a person.
