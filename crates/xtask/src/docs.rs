@@ -98,13 +98,7 @@ fn follow(page: &str, blocks: &[String], binary: &Path) -> Outcome {
     prepare(dir.path(), binary).map_err(|e| format!("preparing a directory: {e}"))?;
     let mut script = String::from("set -eu -o pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n");
     for block in blocks {
-        for line in block.lines() {
-            script.push_str(&format!("set -x\n{line}\n{{ set +x; }} 2>/dev/null\n"));
-            if line.split(" #").next().unwrap_or(line).trim_end().ends_with('&') {
-                // A person types slower than a script runs.
-                script.push_str("wait-for-up\n");
-            }
-        }
+        script.push_str(&format!("set -x\n{block}\n{{ set +x; }} 2>/dev/null\n"));
     }
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
@@ -142,8 +136,7 @@ fn prepare(dir: &Path, binary: &Path) -> std::io::Result<()> {
         "#!/bin/sh\nif [ \"$1\" = up ]; then shift; set -- up --listen 127.0.0.1:0 --control 127.0.0.1:0 \"$@\"; fi\nexec {} \"$@\"\n",
         binary.display()
     );
-    let wait = "#!/bin/sh\nfor i in $(seq 300); do cutover status >/dev/null 2>&1 && exit 0; sleep 0.1; done\nexit 1\n";
-    for (name, text) in [("cutover", wrapper.as_str()), ("wait-for-up", wait), ("npm", build)] {
+    for (name, text) in [("cutover", wrapper.as_str()), ("npm", build)] {
         let file = bin.join(name);
         fs::write(&file, text)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
