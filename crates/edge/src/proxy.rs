@@ -270,6 +270,10 @@ fn answer(mut response: Response<Body>, flight: &mut Flight) -> Response<Body> {
 fn failure(asked: &Asked<'_>, error: &SendError, flight: &Flight) -> Response<Body> {
     tracing::debug!(id = flight.id(), %error, "an upstream gave no answer");
     let page = asked.decision.kind == Kind::Navigation;
+    // Nobody is there, and the checks have not noticed yet: a person gets the same page as a second later.
+    if page && matches!(error, SendError::Connect(..)) {
+        return asked.outage();
+    }
     let (status, code, message) = match error {
         SendError::Late => {
             (StatusCode::GATEWAY_TIMEOUT, "upstream-timeout", "The service did not answer in time.")

@@ -164,7 +164,7 @@ impl Asked<'_> {
         self.decision.kind == Kind::Navigation
     }
 
-    fn outage(&self) -> Response<Body> {
+    pub(crate) fn outage(&self) -> Response<Body> {
         self.conn.worker.shared.outage.load().answer(self.page())
     }
 

@@ -112,8 +112,11 @@ fn without_a_check_refused_connections_tell_and_a_connection_heals() {
     .unwrap();
     let address = upstream.address;
     upstream.stop();
-    let statuses: Vec<_> = (0..4).map(|_| get(edge.local_addr(), "/x", &[]).status).collect();
-    assert_eq!(statuses[..2], [502, 502]);
+    let page = get(edge.local_addr(), "/x", &NAVIGATE);
+    assert_eq!((page.status, page.header("content-type")), (503, "text/html; charset=utf-8"));
+    assert!(!page.header("retry-after").is_empty(), "a person gets the outage page at once");
+    let statuses: Vec<_> = (0..3).map(|_| get(edge.local_addr(), "/x", &[]).status).collect();
+    assert_eq!(statuses[0], 502);
     until("it is given up", || !healthy(&edge, BLUE));
     assert_eq!(get(edge.local_addr(), "/x", &[]).status, 503);
     let _second = Upstream::on("two", address);

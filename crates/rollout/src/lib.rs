@@ -6,6 +6,7 @@
 //! append the records, then act. [`apply`] is the one function that says which record may follow which state, for what
 //! is being written as for what is read back after a crash.
 
+pub mod judge;
 mod millis;
 mod plan;
 mod strategy;
