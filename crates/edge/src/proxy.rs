@@ -7,7 +7,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version, header,
     uri::{Authority, PathAndQuery},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use crate::{
     body::Body,
@@ -21,6 +21,7 @@ use crate::{
     live::{Release, Service},
     origin, pages,
     serve::{Answer, Asked, RELEASE},
+    site::ESCAPED_IN_PATH,
 };
 
 const COMPONENT: HeaderName = HeaderName::from_static("x-cutover-component");
@@ -83,27 +84,6 @@ pub(crate) async fn forward(forward: Forward<'_>, body: Inbound, flight: &mut Fl
     }
 }
 
-/// Everything but what may stand in a path as it is (RFC 3986 section 3.3).
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b'/');
-
 impl Forward<'_> {
     /// The target, in origin form.
     ///
@@ -117,7 +97,7 @@ impl Forward<'_> {
         if same {
             return asked.parts.uri.path_and_query().cloned().map(Uri::from);
         }
-        let mut target = utf8_percent_encode(asked.path, IN_PATH).to_string();
+        let mut target = utf8_percent_encode(asked.path, ESCAPED_IN_PATH).to_string();
         if let Some(query) = asked.parts.uri.query() {
             target.push('?');
             target.push_str(query);

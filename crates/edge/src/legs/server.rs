@@ -90,7 +90,8 @@ impl Server {
             }
         };
         wire.put_back(early);
-        if h2 { self.h2(wire, conn).await } else { self.h1(wire, conn).await }
+        // Boxed, so that an idle HTTP/1.1 connection holds no room for the other protocol.
+        if h2 { Box::pin(self.h2(wire, conn)).await } else { self.h1(wire, conn).await }
     }
 
     /// Serves a connection that speaks HTTP/1.1.

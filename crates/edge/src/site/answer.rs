@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Everything but what RFC 3986 section 3.3 allows in a path as it is.
-const ESCAPED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const ESCAPED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'-')
     .remove(b'.')

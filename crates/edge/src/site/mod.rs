@@ -27,6 +27,7 @@ use std::{path::Path, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
+pub(crate) use answer::ESCAPED_IN_PATH;
 pub use load::LoadError;
 pub use resolve::looks_like_asset;
 
