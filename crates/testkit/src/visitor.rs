@@ -82,6 +82,8 @@ pub struct Visitor<'a> {
     begin: Instant,
     /// What went wrong first, for the report.
     pub first_failure: Option<String>,
+    /// When the last document was asked for and when it was there.
+    pub navigated: Option<(Instant, Instant)>,
 }
 
 impl<'a> Visitor<'a> {
@@ -106,6 +108,7 @@ impl<'a> Visitor<'a> {
             trace,
             begin,
             first_failure: None,
+            navigated: None,
         }
     }
 
@@ -131,7 +134,10 @@ impl<'a> Visitor<'a> {
             ("sec-fetch-site", "none"),
             ("upgrade-insecure-requests", "1"),
         ];
-        let Some(document) = self.request(path, &navigation, None).await else { return false };
+        let asked = Instant::now();
+        let document = self.request(path, &navigation, None).await;
+        self.navigated = Some((asked, Instant::now()));
+        let Some(document) = document else { return false };
         let release = document.header("x-cutover-release").to_owned();
         if self.last_release.as_ref().is_some_and(|last| *last != release) {
             self.totals.moves.fetch_add(1, Relaxed);

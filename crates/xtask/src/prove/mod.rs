@@ -109,22 +109,40 @@ pub(crate) fn run(args: &ProveArgs) -> Outcome {
     println!("seed {}", setup.seed);
     let found = (proof.run)(&setup);
     setup.trace.flush();
-    let again = format!("again with --seed {}", setup.seed);
+    match judge(name, &found) {
+        Judged::Holds => Ok(()),
+        Judged::Broken | Judged::NotRun => Err(format!("again with --seed {}", setup.seed)),
+    }
+}
+
+/// How an experiment ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Judged {
+    /// What it claims was seen to hold.
+    Holds,
+    /// It ran, and what it claims was seen not to hold.
+    Broken,
+    /// It did not run to its end, which shows nothing.
+    NotRun,
+}
+
+/// Prints the last line.
+fn judge(name: &str, found: &Result<Found, String>) -> Judged {
     match found {
         Ok(found) if found.wrong.is_empty() => {
             println!("prove {name}: ok ({})", found.facts);
-            Ok(())
+            Judged::Holds
         }
         Ok(found) => {
             for wrong in &found.wrong {
                 println!("wrong: {wrong}");
             }
             println!("prove {name}: FAILED ({}; {})", found.wrong.len(), found.facts);
-            Err(again)
+            Judged::Broken
         }
         Err(message) => {
-            println!("prove {name}: FAILED ({message})");
-            Err(again)
+            println!("prove {name}: FAILED (it did not run to its end: {message})");
+            Judged::NotRun
         }
     }
 }
@@ -134,21 +152,29 @@ pub(crate) fn all(binary: &std::path::Path) -> Outcome {
     let mut wrong = Vec::new();
     for proof in PROOFS {
         for sabotage in [false, true] {
-            let args = ProveArgs {
-                name: Some(proof.name.to_owned()),
-                list: false,
+            let setup = Setup {
+                binary: binary.to_owned(),
                 sabotage,
-                trace: None,
                 quick: true,
-                seed: None,
-                binary: Some(binary.to_owned()),
+                seed: Rng::fresh_seed(),
+                trace: Trace::default(),
             };
-            match (run(&args), sabotage) {
-                (Ok(()), true) => {
+            println!(
+                "prove {}{}, seed {}",
+                proof.name,
+                if sabotage { " --sabotage" } else { "" },
+                setup.seed
+            );
+            let judged = judge(proof.name, &(proof.run)(&setup));
+            match (sabotage, judged) {
+                (false, Judged::Holds) | (true, Judged::Broken) => {}
+                (false, _) => wrong.push(format!("{} fails with --seed {}", proof.name, setup.seed)),
+                (true, Judged::Holds) => {
                     wrong.push(format!("{} passes its own sabotage: it proves nothing", proof.name))
                 }
-                (Err(message), false) => wrong.push(format!("{}: {message}", proof.name)),
-                _ => {}
+                (true, Judged::NotRun) => {
+                    wrong.push(format!("{} --sabotage did not run to its end: it shows nothing", proof.name));
+                }
             }
         }
     }

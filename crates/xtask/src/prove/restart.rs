@@ -93,7 +93,7 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     Ok(Found { facts: format!("{rounds} kills, {} wrong", wrong.len()), wrong })
 }
 
-/// Processes that are still there two seconds after `up` was killed.
+/// Processes that are still there when every service has had its time to stop (10 s) and been ended.
 fn wait_gone(world: &World) -> Vec<u32> {
     let deadline = Instant::now() + Duration::from_secs(15);
     loop {

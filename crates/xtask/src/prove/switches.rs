@@ -140,7 +140,9 @@ async fn experiment(setup: &Setup, world: &World, blue: &str, green: &str) -> Re
     }
     println!("visitors: {}", totals.line());
     println!("{}", timings.report());
-    Ok(Found { facts: format!("{switches} switches, {answers} requests of load, {}", totals.line()), wrong })
+    let facts =
+        format!("{switches} switches, {answers} requests of load, {}, {}", totals.line(), timings.target());
+    Ok(Found { facts, wrong })
 }
 
 fn end_services(world: &World) {
@@ -148,6 +150,9 @@ fn end_services(world: &World) {
         let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
     }
 }
+
+/// From the command to the other release, as a client sees it, microseconds.
+const TARGET_US: u64 = 50_000;
 
 /// What a client saw of each switch, in microseconds from the start of the command.
 #[derive(Default)]
@@ -168,6 +173,19 @@ impl Timings {
             self.last_of_old.push(since(*last));
         }
         self.reported.push(reported);
+    }
+
+    /// How often a client saw the whole switch within the target. A figure, not a judgement: it depends on the machine.
+    fn target(&self) -> String {
+        let within = |values: &[u64]| values.iter().filter(|us| **us < TARGET_US).count();
+        format!(
+            "first answer of the other release under {} ms in {} of {}, last of the old one in {} of {}",
+            TARGET_US / 1000,
+            within(&self.first_of_new),
+            self.first_of_new.len(),
+            within(&self.last_of_old),
+            self.last_of_old.len()
+        )
     }
 
     fn report(&self) -> String {

@@ -92,12 +92,10 @@ async fn experiment(setup: &Setup, mut world: World, blue: &str, green: &str) ->
             let mut wrong = Vec::new();
             while !stop.load(Relaxed) {
                 let guard = open.read().await;
-                let from = Instant::now();
                 visitor.visit("/").await;
                 drop(guard);
-                // The document is the first answer of a visit; the whole visit's span is a safe bound for it.
-                if let Some(release) = visitor.release()
-                    && !defaults.may_answer(release, from, Instant::now())
+                if let (Some(release), Some((from, to))) = (visitor.release(), visitor.navigated)
+                    && !defaults.may_answer(release, from, to)
                 {
                     wrong.push(format!(
                         "visitor {number} navigated and got {release}, which was not the default"
