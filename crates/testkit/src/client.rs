@@ -48,12 +48,18 @@ pub struct Client {
     protocol: Protocol,
     limit: Duration,
     sender: Option<Sender>,
+    opened: u32,
 }
 
 impl Client {
     /// A client of one server; connects with the first request. `limit` is the time a whole answer may take.
     pub fn new(to: SocketAddr, host: &str, protocol: Protocol, limit: Duration) -> Self {
-        Self { to, host: host.to_owned(), protocol, limit, sender: None }
+        Self { to, host: host.to_owned(), protocol, limit, sender: None, opened: 0 }
+    }
+
+    /// How many connections it has opened; more than one means that the server closed one.
+    pub fn opened(&self) -> u32 {
+        self.opened
     }
 
     /// Sends a request and reads the whole answer. A kept connection that the server had closed meanwhile is opened again
@@ -123,7 +129,8 @@ impl Client {
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
-    async fn connect(&self) -> Result<Sender, Failure> {
+    async fn connect(&mut self) -> Result<Sender, Failure> {
+        self.opened += 1;
         let stream = TcpStream::connect(self.to)
             .await
             .map_err(|e| Failure { retry: false, message: format!("connecting to {}: {e}", self.to) })?;

@@ -80,7 +80,30 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
         running.clear();
         report(workload.name, &samples);
     }
-    memory(&rig)
+    memory(&rig)?;
+    decision()
+}
+
+/// What a decision costs, without anything around it.
+fn decision() -> Outcome {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    println!("\nthe decision alone");
+    let status = std::process::Command::new(cargo)
+        .args([
+            "run",
+            "--quiet",
+            "--profile",
+            "dist",
+            "--locked",
+            "-p",
+            "cutover-routing",
+            "--example",
+            "decision-cost",
+        ])
+        .current_dir(crate::root())
+        .status()
+        .map_err(|e| format!("running decision-cost: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("decision-cost: {status}")) }
 }
 
 fn report(workload: &str, samples: &BTreeMap<&str, Vec<Sample>>) {

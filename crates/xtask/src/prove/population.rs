@@ -13,6 +13,9 @@ use sha2::{Digest, Sha256};
 const NAVIGATION: [(&str, &str); 3] =
     [("accept", "text/html"), ("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
 
+/// Connections that carry everybody's requests.
+const CONNECTIONS: usize = 16;
+
 /// Shares of the ramp, of 10 000.
 const RAMP: [u16; 7] = [0, 100, 500, 1000, 2500, 5000, 10_000];
 
@@ -26,13 +29,18 @@ pub(crate) fn ramp(visitors: u32, sabotage: bool) -> Result<(String, Vec<String>
     let mut wrong = Vec::new();
     let mut facts = Vec::new();
     let (blue, green) = (world.blue, world.green);
+    let to = world.address();
+    // Kept open through all changes: a share is changed without a restart and without a dropped connection.
+    let mut clients: Vec<Client> = (0..CONNECTIONS)
+        .map(|_| Client::new(to, &to.to_string(), Protocol::Http1, Duration::from_secs(20)))
+        .collect();
 
     // Everybody comes to blue first, so that the ramp moves pinned visitors and not fresh draws.
     for share in RAMP {
         if share > 0 {
             world.apply(&Edit::SetShare { release: green, width: share })?;
         }
-        let landed = runtime.block_on(everybody(world.address(), &mut pins, sabotage))?;
+        let landed = runtime.block_on(everybody(&mut clients, &mut pins, sabotage))?;
         let green_now = landed.iter().filter(|r| **r == green).count();
         for (index, release) in landed.iter().enumerate() {
             if on[index] == Some(green) && *release == blue {
@@ -55,17 +63,21 @@ pub(crate) fn ramp(visitors: u32, sabotage: bool) -> Result<(String, Vec<String>
         facts.push(format!("{:.2}%", 100.0 * green_now as f64 / n));
     }
     world.apply(&Edit::SetShare { release: green, width: 2500 })?;
-    let landed = runtime.block_on(everybody(world.address(), &mut pins, sabotage))?;
+    let landed = runtime.block_on(everybody(&mut clients, &mut pins, sabotage))?;
     let forward =
         landed.iter().zip(&on).filter(|(now, before)| **now == green && **before == Some(blue)).count();
     if forward > 0 {
         wrong.push(format!("{forward} visitors went forward when the share was lowered"));
     }
     world.apply(&Edit::SetShare { release: green, width: 0 })?;
-    let landed = runtime.block_on(everybody(world.address(), &mut pins, sabotage))?;
+    let landed = runtime.block_on(everybody(&mut clients, &mut pins, sabotage))?;
     let left = landed.iter().filter(|r| **r == green).count();
     if left > 0 {
         wrong.push(format!("{left} visitors stayed on green at share 0"));
+    }
+    let dropped = clients.iter().filter(|client| client.opened() > 1).count();
+    if dropped > 0 {
+        wrong.push(format!("{dropped} connections were dropped while the share changed"));
     }
     wrong.truncate(8);
     world.stop();
@@ -73,14 +85,13 @@ pub(crate) fn ramp(visitors: u32, sabotage: bool) -> Result<(String, Vec<String>
 }
 
 async fn everybody(
-    to: SocketAddr,
+    clients: &mut [Client],
     pins: &mut [Option<String>],
     forget: bool,
 ) -> Result<Vec<ReleaseId>, String> {
     let mut landed = Vec::with_capacity(pins.len());
-    let chunks = pins.chunks_mut(pins.len().div_ceil(16).max(1));
-    let results = futures_util::future::join_all(chunks.map(|chunk| async move {
-        let mut client = Client::new(to, &to.to_string(), Protocol::Http1, Duration::from_secs(20));
+    let chunks = pins.chunks_mut(pins.len().div_ceil(clients.len()).max(1));
+    let results = futures_util::future::join_all(chunks.zip(clients).map(|(chunk, client)| async move {
         let mut landed = Vec::with_capacity(chunk.len());
         for pin in chunk {
             let mut headers = NAVIGATION.to_vec();
