@@ -21,6 +21,7 @@ mod keys;
 mod lock;
 mod metrics;
 mod operation;
+mod outage;
 mod preview;
 mod promote;
 mod publish;
@@ -121,6 +122,8 @@ struct Inner {
     starting: Mutex<BTreeSet<ReleaseId>>,
     /// Trouble by its subject, for `status`.
     problems: Mutex<BTreeMap<String, String>>,
+    /// What a person made the outage page say.
+    outage_override: Mutex<Option<outage::Override>>,
     events: broadcast::Sender<HistoryEntry>,
     switch: tokio::sync::Mutex<()>,
     prepare: tokio::sync::Mutex<()>,

@@ -22,19 +22,11 @@ impl Inner {
     pub(super) async fn publish(&self) -> Result<(), Error> {
         let _held = self.publishing.lock().await;
         let table = self.current_table();
+        // First, because what follows may fail, and then this text is all that visitors get.
+        self.apply_outage();
         let publication = self.publication(&table).await?;
-        let outage = self.governing().outage;
         let edge = self.edge.clone();
-        let published = tokio::task::spawn_blocking(move || {
-            let ack = edge.publish(publication)?;
-            edge.set_outage(cutover_edge::Outage {
-                message: outage.message,
-                contacts: outage.contacts,
-                ..cutover_edge::Outage::default()
-            });
-            Ok::<_, cutover_edge::Nack>(ack)
-        })
-        .await;
+        let published = tokio::task::spawn_blocking(move || edge.publish(publication)).await;
         match published {
             Ok(Ok(ack)) => {
                 tracing::info!(generation = ack.generation, "published");

@@ -18,7 +18,7 @@ use super::{
     keys::{self, Keys},
     lock::StateLock,
     operation::{Operation, SELF},
-    restore, unix_ms, unix_secs,
+    outage, restore, unix_ms, unix_secs,
     world::World,
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Inner, 
     .map_err(|error| {
         Error::new(ErrorKind::Internal, "CUT0599", "opening the state directory ended early").because(error)
     })?;
-    let State { lock, journal, store, memory, keys } = inner?;
+    let State { lock, journal, store, memory, keys, outage } = inner?;
     let mut supervision = SupervisorOptions::new(&options.state_dir);
     supervision.exe.clone_from(&options.exe);
     let supervisor = Supervisor::new(supervision);
@@ -64,6 +64,7 @@ pub(super) async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Inner, 
         busy: Mutex::new(BTreeMap::new()),
         starting: Mutex::new(BTreeSet::new()),
         problems: Mutex::new(BTreeMap::new()),
+        outage_override: Mutex::new(outage),
         events: broadcast::channel(EVENTS).0,
         switch: tokio::sync::Mutex::new(()),
         prepare: tokio::sync::Mutex::new(()),
@@ -81,6 +82,7 @@ struct State {
     store: Store,
     memory: Memory,
     keys: Keys,
+    outage: Option<outage::Override>,
 }
 
 fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
@@ -104,7 +106,9 @@ fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
             keys
         }
     };
-    Ok(State { lock, journal, store, memory, keys })
+    // A text that is not understood is that of a past outage; the release has its own.
+    let outage = journal.meta(outage::META)?.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(State { lock, journal, store, memory, keys, outage })
 }
 
 impl Inner {
@@ -119,10 +123,14 @@ impl Inner {
         restore::adopt(self).await?;
         self.reconcile().await?;
         let table = self.current_table();
-        if let Some(active) = table.default
-            && let Err(error) = self.bring_up(&active, table.slot(&active), &Progress::none()).await
-        {
-            self.trouble(format!("release {active}"), Some(error.to_string()));
+        if let Some(active) = table.default {
+            // The edge may be serving its last good state already: its outage page is not to wait for the services. A
+            // release that cannot be read has no text of its own.
+            drop(self.load(&active).await);
+            self.apply_outage();
+            if let Err(error) = self.bring_up(&active, table.slot(&active), &Progress::none()).await {
+                self.trouble(format!("release {active}"), Some(error.to_string()));
+            }
         }
         // An edge that never had a table needs none before there is a release.
         if table.releases.is_empty() && (self.edge.publication().is_none() || table.generation == 0) {

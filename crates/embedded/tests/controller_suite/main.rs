@@ -13,6 +13,7 @@ mod clearing;
 mod crashing;
 #[path = "../process_suite/harness.rs"]
 mod harness;
+mod outages;
 mod restoring;
 mod staging;
 mod support;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
                 clearing::TESTS,
                 restoring::TESTS,
                 crashing::TESTS,
+                outages::TESTS,
             ]
             .concat(),
         ),
