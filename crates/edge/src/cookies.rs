@@ -15,11 +15,12 @@ fn name(pair: &[u8]) -> &[u8] {
     pair[..end].trim_ascii()
 }
 
-/// The value of the first cookie of this name.
+/// The value of the first cookie of this name, whatever else the line holds; empty where it is no text.
 pub(crate) fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find_map(|(name, value)| (name == wanted).then_some(value))
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let mut pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    let value = pairs.find_map(|pair| pair.strip_prefix(wanted.as_bytes())?.strip_prefix(b"="))?;
+    Some(std::str::from_utf8(value).unwrap_or_default())
 }
 
 /// The `Cookie` header for an upstream: without ours, and one line where HTTP/2 sent several (RFC 9113 section 8.2.3).
@@ -88,6 +89,17 @@ mod tests {
         );
         assert_eq!(cookies(&["a=1", "cutover-preview=x", " b=2 ;; "]).as_deref(), Some("a=1; b=2"));
         assert_eq!(cookies(&["a=cutover=1", "cutover"]).as_deref(), Some("a=cutover=1"));
+    }
+
+    #[test]
+    fn a_cookie_is_found_beside_one_in_another_charset() {
+        let mut headers = HeaderMap::new();
+        for line in [&b"x=\xfc"[..], b"n=J\xc3\xbcrgen; a=1 ;m=J\xfcrgen; b=\xfc"] {
+            headers.append(header::COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        assert_eq!(value(&headers, "a"), Some("1"));
+        assert_eq!(value(&headers, "n"), Some("Jürgen"));
+        assert_eq!((value(&headers, "b"), value(&headers, "c")), (Some(""), None));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod conn;
 mod cookies;
 mod dress;
 mod edge;
+mod fields;
 mod flight;
 mod front;
 mod health;

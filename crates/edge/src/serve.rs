@@ -5,16 +5,15 @@
 
 use std::{borrow::Cow, cell::Cell, rc::Rc, sync::Arc};
 
-use cutover_routing::{Action, Decision, Headers, Kind, Pin, PreviewEnd, decide, normalise_path};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts,
-};
+use cutover_routing::{Action, Decision, Kind, Pin, PreviewEnd, decide, normalise_path};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version, header, request::Parts};
 
 use crate::{
     body::Body,
     builtin,
     conn::Conn,
     dress,
+    fields::Fields,
     flight::Flight,
     front,
     legs::Inbound,
@@ -85,19 +84,6 @@ impl From<Response<Body>> for Answer {
     }
 }
 
-/// The headers as `decide` reads them.
-struct Fields<'a>(&'a HeaderMap);
-
-impl Headers for Fields<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.to_str().ok()
-    }
-
-    fn each(&self, name: &str, f: &mut dyn FnMut(&str)) {
-        self.0.get_all(name).iter().filter_map(|value| value.to_str().ok()).for_each(f);
-    }
-}
-
 async fn route(conn: &Rc<Conn>, parts: Parts, websocket: bool, body: Inbound, flight: &mut Flight) -> Answer {
     let raw = parts.uri.path();
     let path = match normalise_path(raw) {
@@ -113,7 +99,7 @@ async fn route(conn: &Rc<Conn>, parts: Parts, websocket: bool, body: Inbound, fl
     }
     let origin = Origin::of(conn, &parts.headers, view.settings.secure);
     flight.client = origin.client;
-    let headers = Fields(&parts.headers);
+    let headers = Fields::new(&parts.headers);
     let request = cutover_routing::Request {
         method: parts.method.as_str(),
         path: &path,

@@ -136,7 +136,8 @@ impl Worker {
                 conn.wait(Wait::Nothing);
                 let h2 = io.get_ref().1.alpn_protocol() == Some(b"h2");
                 let wire = Wire::tls(io, Rc::clone(&conn));
-                if h2 { self.server.h2(wire, conn).await } else { self.server.h1(wire, conn).await }
+                // Boxed, so that an idle HTTP/1.1 connection holds no room for the other protocol.
+                if h2 { Box::pin(self.server.h2(wire, conn)).await } else { self.server.h1(wire, conn).await }
             }
         };
         if let Err(error) = result {

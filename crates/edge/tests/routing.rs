@@ -7,7 +7,7 @@ mod support;
 use cutover_routing::{Pin, ReleaseState};
 use support::{
     BLUE, GREEN, NAVIGATE, Plan, api,
-    client::{Client, get, request},
+    client::{Client, Reply, get, request},
     id, navigate, shop, start, temp,
     upstream::Upstream,
 };
@@ -113,6 +113,81 @@ fn a_pin_of_a_closed_release_is_void_and_sub_requests_are_marked_stale() {
     assert_eq!((sub.text(), sub.release(), sub.header("x-cutover-stale")), ("green", GREEN, "1"));
     let gone = get(edge.local_addr(), "/assets/blue.js", &[("cookie", &cookie)]);
     assert_eq!(gone.status, 404, "a closed release is not in the commons");
+}
+
+/// Sends a GET with a header of any bytes.
+fn get_with(
+    edge: &cutover_edge::Edge,
+    path: &str,
+    headers: &[(&str, &str)],
+    name: &str,
+    value: &[u8],
+) -> Reply {
+    let mut client = Client::connect(edge.local_addr());
+    let mut head = format!("GET {path} HTTP/1.1\r\nhost: shop.example\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    client.write(&[head.as_bytes(), name.as_bytes(), b": ", value, b"\r\n\r\n"].concat());
+    client.receive("GET").expect("an answer")
+}
+
+#[test]
+fn cookies_in_any_charset_do_not_hide_the_pin_or_the_preview() {
+    let blobs = temp();
+    let edge = start();
+    let plan = Plan::new(6)
+        .blobs(blobs.path())
+        .release(BLUE, ReleaseState::Draining, shop(blobs.path(), "blue"))
+        .release(GREEN, ReleaseState::Active, shop(blobs.path(), "green"))
+        .settings(|settings| {
+            settings.keep = vec![cutover_routing::PathPattern::parse("/docs/*").unwrap()];
+            let staff = |when| cutover_routing::AudienceRule { name: "staff".into(), when };
+            settings.audiences = vec![
+                staff(cutover_routing::Condition::Cookie { name: "staff".into(), value: Some("1".into()) }),
+                staff(cutover_routing::Condition::Header { name: "x-name".into(), value: None }),
+            ];
+        });
+    edge.publish(plan.done()).unwrap();
+    let pin = pin(BLUE, 5);
+    for name in [&b"J\xc3\xbcrgen"[..], b"J\xfcrgen", b"\xff\xfe", b"\xc3"] {
+        for cookie in [
+            [pin.as_bytes(), b"; name=", name].concat(),
+            [b"name=", name, b"; ", pin.as_bytes()].concat(),
+            [b"a=1; ", name, b"=x; ", pin.as_bytes(), b"; b=2"].concat(),
+        ] {
+            let sub = get_with(&edge, "/robots.txt", &[], "cookie", &cookie);
+            assert_eq!((sub.release(), sub.reason(), sub.text()), (BLUE, "pin", "blue"), "{cookie:?}");
+            let kept = get_with(&edge, "/docs/", &NAVIGATE, "cookie", &cookie);
+            assert_eq!((kept.release(), kept.reason()), (BLUE, "keep"), "{cookie:?}");
+            let moved = get_with(&edge, "/", &NAVIGATE, "cookie", &cookie);
+            assert_eq!((moved.release(), moved.reason()), (GREEN, "moved"), "{cookie:?}");
+            assert_eq!(Pin::parse(moved.cookie("cutover").unwrap()).unwrap().bucket, 7, "{cookie:?}");
+        }
+        let token = cutover_routing::PreviewToken {
+            kid: "k1".into(),
+            release: id(BLUE),
+            expiry: support::now() + 60,
+            tid: "t".into(),
+        };
+        let preview = format!("cutover-preview={}", token.sign_cookie(&support::key(), support::HOST));
+        let cookie = [b"name=", name, b"; ", preview.as_bytes()].concat();
+        let page = get_with(&edge, "/", &NAVIGATE, "cookie", &cookie);
+        assert_eq!((page.release(), page.reason()), (BLUE, "preview"), "{cookie:?}");
+        let state = get_with(&edge, "/.cutover/state", &[], "cookie", &cookie);
+        assert!(state.text().contains("preview"), "{cookie:?}");
+    }
+    let mut plan = Plan::new(7)
+        .blobs(blobs.path())
+        .release(BLUE, ReleaseState::Candidate, shop(blobs.path(), "blue"))
+        .release(GREEN, ReleaseState::Active, shop(blobs.path(), "green"))
+        .settings(|settings| settings.audiences = edge.publication().unwrap().settings.audiences.clone());
+    plan.table.audiences.insert("staff".into(), id(BLUE));
+    edge.publish(plan.done()).unwrap();
+    for (name, value) in [("cookie", &b"name=J\xfcrgen; staff=1"[..]), ("x-name", b"J\xfcrgen")] {
+        let page = get_with(&edge, "/", &NAVIGATE, name, value);
+        assert_eq!((page.release(), page.reason()), (BLUE, "audience"), "{name}");
+    }
 }
 
 #[test]

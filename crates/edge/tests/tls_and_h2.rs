@@ -103,6 +103,28 @@ fn http_2_in_clear_is_spoken_with_who_begins_with_it() {
 }
 
 #[test]
+fn a_pin_is_read_beside_a_cookie_in_another_charset_over_http_2() {
+    let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
+    let edge = start();
+    edge.publish(
+        Plan::new(6)
+            .release(BLUE, ReleaseState::Draining, api(&blue.at()))
+            .release(GREEN, ReleaseState::Active, api(&green.at()))
+            .done(),
+    )
+    .unwrap();
+    block(async {
+        let mut h2 = clear(edge.local_addr()).await;
+        for name in [&b"J\xc3\xbcrgen"[..], b"J\xfcrgen"] {
+            let cookie = [b"name=", name, b"; cutover=1.blue0001.7.5; b=2"].concat();
+            let cookie = http::HeaderValue::from_bytes(&cookie).unwrap();
+            let (head, text) = send(&mut h2, to("/api/version").header("cookie", cookie)).await;
+            assert_eq!((&head.headers["x-cutover-reason"], text.as_str()), (&"pin".parse().unwrap(), "blue"));
+        }
+    });
+}
+
+#[test]
 fn many_streams_of_one_connection_live_through_switches() {
     let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
     let edge = start();

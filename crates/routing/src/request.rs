@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 /// Header access. Names are given in lower case.
 pub trait Headers {
-    /// The first value, or none where it is absent or no text.
+    /// The first value, or none where it is absent. What is UTF-8 is passed as it is; in a value that is not, bytes
+    /// that are none are replaced, so that the ASCII parts of it (other cookies) stay.
     fn get(&self, name: &str) -> Option<&str>;
-    /// Every value that is text, in order.
+    /// Every value, in order, as text in the same way.
     fn each(&self, name: &str, f: &mut dyn FnMut(&str));
 }
 

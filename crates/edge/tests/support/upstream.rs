@@ -138,7 +138,7 @@ async fn answer(state: Arc<State>, mut request: Request<Incoming>) -> Result<Res
         "echo" => {
             let mut lines = vec![format!("{} {}", request.method(), request.uri())];
             for (name, value) in request.headers() {
-                lines.push(format!("{name}: {}", value.to_str().unwrap()));
+                lines.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
             }
             let body = request.into_body().collect().await.unwrap().to_bytes();
             lines.push(format!("body={}", body.len()));
