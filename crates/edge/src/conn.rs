@@ -9,7 +9,12 @@ use std::{
 
 use http::HeaderValue;
 
-use crate::{legs::Ambiguity, timers::Watch, tunnel::Tunnel, worker::Worker};
+use crate::{
+    legs::Ambiguity,
+    timers::{TICK, Watch},
+    tunnel::Tunnel,
+    worker::Worker,
+};
 
 /// What a connection's deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +96,8 @@ impl Conn {
             Wait::Nothing => self.watch.disarm(),
             Wait::Request => self.watch.arm(timeouts.idle),
             Wait::Head => self.watch.arm(timeouts.header_read),
-            Wait::Body => self.watch.arm(timeouts.body),
+            // Longer than whoever passes the body on waits for it: they can still say so.
+            Wait::Body => self.watch.arm(timeouts.body + 5 * TICK),
         }
         self.waiting.set(what);
     }

@@ -261,6 +261,9 @@ fn failure(asked: &Asked<'_>, error: &SendError, flight: &Flight) -> Response<Bo
         SendError::Visitor => {
             (StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request's body did not arrive in time.")
         }
+        SendError::Body(_) => {
+            (StatusCode::BAD_REQUEST, "bad-body", "The request's body is malformed or was cut short.")
+        }
         SendError::Connect(..) | SendError::Broken(_) => {
             (StatusCode::BAD_GATEWAY, "upstream-failed", "The service could not be reached.")
         }

@@ -11,7 +11,7 @@ use cutover_routing::ReleaseState;
 use support::{
     BLUE, Plan,
     client::{Client, get, raw, request},
-    options, service, start,
+    id, options, service, start, until,
     upstream::Upstream,
 };
 
@@ -100,6 +100,47 @@ fn malformed_chunks_end_the_connection_and_no_second_request_comes_of_them() {
         assert!(closed, "{body:?}");
     }
     assert!(!upstream.state.seen.lock().unwrap().iter().any(|seen| seen.contains("smuggled")));
+}
+
+#[test]
+fn a_broken_body_is_the_visitor_s_fault_and_not_the_release_s() {
+    let (edge, _upstream) = serving();
+    let at = edge.local_addr();
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n";
+    let extension = format!("{chunked}5;x={}\r\nhello\r\n0\r\n\r\n", "y".repeat(70 * 1024));
+    let cases = [
+        ("a bare line feed", format!("{chunked}5\nhello\r\n0\r\n\r\n")),
+        ("a size beyond counting", format!("{chunked}fffffffffffffffff\r\nhello")),
+        ("no size", format!("{chunked}g\r\n")),
+        ("a chunk that is longer than it says", format!("{chunked}5\r\nhelloX\r\n0\r\n\r\n")),
+        ("a fault after good chunks", format!("{chunked}5\r\nhello\r\n5\r\nhello\r\nzz\r\n")),
+        ("a long extension", extension),
+    ];
+    let count = cases.len() as u64;
+    for (case, body) in cases {
+        let bytes = format!("POST /upload HTTP/1.1\r\nHost: a\r\n{body}");
+        let (reply, closed) = raw(at, bytes.as_bytes());
+        assert_eq!(reply.map(|reply| reply.status), Some(400), "{case}");
+        assert!(closed, "{case}");
+    }
+    // Bodies that end before their end: who still listens is told, who has left is not the release's error either.
+    for body in ["Content-Length: 50\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n50\r\nhello"] {
+        let mut client = Client::connect(at);
+        client.write(format!("POST /upload HTTP/1.1\r\nHost: a\r\n{body}").as_bytes());
+        client.stream.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(client.receive("POST").map(|reply| reply.status), Some(400), "{body:?}");
+        let mut client = Client::connect(at);
+        client.write(format!("POST /upload HTTP/1.1\r\nHost: a\r\n{body}").as_bytes());
+        drop(client);
+    }
+    until("all are counted", || edge.usage(&id(BLUE)).requests == count + 4);
+    assert_eq!(edge.usage(&id(BLUE)).server_errors, 0);
+    let metrics = edge.metrics();
+    assert!(
+        !metrics.lines().any(|line| line.starts_with("cutover_requests_total{") && line.contains("5xx")),
+        "{metrics}"
+    );
+    assert_eq!(get(at, "/version", &[]).text(), "blue", "the service is fine");
 }
 
 #[test]
@@ -227,8 +268,9 @@ fn clients_that_trickle_or_idle_are_let_go() {
     let mut client = Client::connect(edge.local_addr());
     client.write(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
     let reply = client.receive("POST");
-    assert!(reply.is_none_or(|reply| reply.status == 408), "stops in a body");
+    assert_eq!(reply.map(|reply| reply.status), Some(408), "stops in a body");
     assert!(client.closed());
+    assert_eq!(edge.usage(&id(BLUE)).server_errors, 0);
     // A head that comes in pieces but in time is fine.
     let mut client = Client::connect(edge.local_addr());
     for piece in ["GET /echo HT", "TP/1.1\r\nHos", "t: a\r\n", "\r\n"] {

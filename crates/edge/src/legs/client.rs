@@ -39,6 +39,9 @@ pub(crate) enum SendError {
     /// The visitor stopped sending the body.
     #[error("the request's body did not come in time")]
     Visitor,
+    /// The visitor's body was malformed, or ended before its end.
+    #[error("the request's body broke off: {0}")]
+    Body(String),
     /// The connection broke, or the answer was not HTTP.
     #[error("{0}")]
     Broken(String),
@@ -48,13 +51,29 @@ pub(crate) enum SendError {
 pub(crate) struct Progress {
     pub(crate) watch: Watch,
     visitor: Cell<bool>,
+    /// What was wrong with the visitor's body. Whatever becomes of the exchange after that is not the upstream's doing.
+    fault: RefCell<Option<String>>,
     body: Duration,
     response: Duration,
 }
 
 impl Progress {
     pub(crate) fn new(watch: Watch, timeouts: &Timeouts) -> Rc<Self> {
-        Rc::new(Self { watch, visitor: Cell::new(false), body: timeouts.body, response: timeouts.response })
+        Rc::new(Self {
+            watch,
+            visitor: Cell::new(false),
+            fault: RefCell::default(),
+            body: timeouts.body,
+            response: timeouts.response,
+        })
+    }
+
+    /// Why the exchange broke: by the visitor's body, or else by the upstream.
+    fn broken(&self, error: impl std::fmt::Display) -> SendError {
+        match self.fault.take() {
+            Some(fault) => SendError::Body(fault),
+            None => SendError::Broken(error.to_string()),
+        }
     }
 
     async fn limit<T>(&self, work: impl Future<Output = T>) -> Result<T, SendError> {
@@ -174,7 +193,7 @@ impl Pool {
                     fresh = true;
                     body = Inbound::empty();
                 }
-                _ => return Err(SendError::Broken(error.into_error().to_string())),
+                _ => return Err(progress.broken(error.into_error())),
             }
         }
     }
@@ -316,6 +335,9 @@ impl HttpBody for Outgoing {
         } else {
             progress.visitor.set(false);
             progress.watch.arm(progress.response);
+        }
+        if let Poll::Ready(Some(Err(error))) = &polled {
+            progress.fault.replace(Some(error.to_string()));
         }
         polled.map(|chunk| chunk.map(|result| result.map(Frame::data)))
     }
