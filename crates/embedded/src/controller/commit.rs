@@ -46,7 +46,7 @@ impl Inner {
             ..Write::default()
         };
         self.pass(CrashPoint::BeforeCommit).await;
-        self.write(write).await?;
+        self.write_for(operation.is_way_out(), write).await?;
         self.change_world(|world| {
             world.table = Arc::new(table);
             for row in &rows {
@@ -88,7 +88,8 @@ impl Inner {
             records: operation.failure(&why).into_iter().collect(),
             ..Write::default()
         };
-        if let Err(error) = self.write(write).await {
+        // Whatever the operation is: journal and edge must not differ.
+        if let Err(error) = self.write_for(true, write).await {
             self.trouble("journal", Some(error.to_string()));
             return why.because(format!("and putting the table back failed: {error}"));
         }

@@ -33,6 +33,7 @@ pub(super) fn watch(inner: &Arc<Inner>) -> JoinHandle<()> {
                 since_starts = Duration::ZERO;
                 Inner::start_others(&inner);
             }
+            inner.look_after_disk().await;
             let result = inner.tidy().await;
             inner.trouble("housekeeping", result.err().map(|error| error.to_string()));
         }

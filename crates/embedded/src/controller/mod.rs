@@ -27,6 +27,7 @@ mod promote;
 mod publish;
 mod recover;
 mod reference;
+mod reserve;
 mod restore;
 mod retire;
 mod rollback;
@@ -122,6 +123,8 @@ struct Inner {
     starting: Mutex<BTreeSet<ReleaseId>>,
     /// Trouble by its subject, for `status`.
     problems: Mutex<BTreeMap<String, String>>,
+    /// Room for the way out of a release that fills the disk.
+    reserve: Arc<reserve::Reserve>,
     /// What a person made the outage page say.
     outage_override: Mutex<Option<outage::Override>>,
     events: broadcast::Sender<HistoryEntry>,

@@ -82,6 +82,11 @@ impl Operation {
         first.then(|| self.record(RecordKind::Failure, format!("failed: {error}"), None))
     }
 
+    /// True for what leads away from a release or makes room: it may use the reserve on a full disk.
+    pub(super) fn is_way_out(&self) -> bool {
+        matches!(self.verb, "rollback" | "withdraw" | "retire" | "close" | "outage" | "recover")
+    }
+
     pub(super) fn took_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
@@ -124,7 +129,8 @@ impl Inner {
         generation: Option<u64>,
     ) {
         let record = operation.record(RecordKind::Outcome, message, generation);
-        let written = self.append(vec![record]).await;
+        let write = Write { records: vec![record], ..Write::default() };
+        let written = self.write_for(operation.is_way_out(), write).await;
         self.trouble("journal", written.err().map(|error| error.to_string()));
     }
 
@@ -134,7 +140,8 @@ impl Inner {
         if (begun || tried)
             && let Some(record) = operation.failure(&error)
         {
-            let written = self.append(vec![record]).await;
+            let write = Write { records: vec![record], ..Write::default() };
+            let written = self.write_for(operation.is_way_out(), write).await;
             self.trouble("journal", written.err().map(|error| error.to_string()));
         }
         error

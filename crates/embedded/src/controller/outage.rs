@@ -50,7 +50,8 @@ impl Inner {
         *locked(&self.outage_override) = Some(new);
         self.apply_outage();
         let note = Operation::new(SELF, "outage", active, None)?.record(RecordKind::Note, message, None);
-        self.write(Write { meta: vec![(META, text)], records: vec![note], ..Write::default() }).await?;
+        self.write_for(true, Write { meta: vec![(META, text)], records: vec![note], ..Write::default() })
+            .await?;
         Ok(true)
     }
 

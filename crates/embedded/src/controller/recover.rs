@@ -18,7 +18,9 @@ use super::{
     keys::{self, Keys},
     lock::StateLock,
     operation::{Operation, SELF},
-    outage, restore, unix_ms, unix_secs,
+    outage,
+    reserve::Reserve,
+    restore, unix_ms, unix_secs,
     world::World,
 };
 use crate::{
@@ -40,7 +42,7 @@ pub(super) async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Inner, 
     .map_err(|error| {
         Error::new(ErrorKind::Internal, "CUT0599", "opening the state directory ended early").because(error)
     })?;
-    let State { lock, journal, store, memory, keys, outage } = inner?;
+    let State { lock, journal, store, memory, keys, outage, reserve } = inner?;
     let mut supervision = SupervisorOptions::new(&options.state_dir);
     supervision.exe.clone_from(&options.exe);
     let supervisor = Supervisor::new(supervision);
@@ -65,6 +67,7 @@ pub(super) async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Inner, 
         starting: Mutex::new(BTreeSet::new()),
         problems: Mutex::new(BTreeMap::new()),
         outage_override: Mutex::new(outage),
+        reserve: Arc::new(reserve),
         events: broadcast::channel(EVENTS).0,
         switch: tokio::sync::Mutex::new(()),
         prepare: tokio::sync::Mutex::new(()),
@@ -83,6 +86,7 @@ struct State {
     memory: Memory,
     keys: Keys,
     outage: Option<outage::Override>,
+    reserve: Reserve,
 }
 
 fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
@@ -91,6 +95,9 @@ fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
         Error::new(ErrorKind::Failed, "CUT0601", format!("cannot make the state directory {}", dir.display()))
             .because(error)
     })?;
+    let reserve = Reserve::of(dir);
+    // Opening takes some room too, and what is to be left may have filled the disk before this start.
+    reserve.give_back_if_full();
     let lock = StateLock::take(dir)?;
     let journal = Journal::open(&dir.join("journal.db"))?;
     let store = Store::open(dir)?;
@@ -108,7 +115,8 @@ fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
     };
     // A text that is not understood is that of a past outage; the release has its own.
     let outage = journal.meta(outage::META)?.and_then(|text| serde_json::from_str(&text).ok());
-    Ok(State { lock, journal, store, memory, keys, outage })
+    reserve.keep();
+    Ok(State { lock, journal, store, memory, keys, outage, reserve })
 }
 
 impl Inner {
@@ -168,7 +176,8 @@ impl Inner {
         if !records.is_empty() {
             closed.generation = next_generation(self.edge.generation().max(table.generation), unix_secs())
                 .max(closed.generation);
-            self.write(Write { table: Some(closed.clone()), records, ..Write::default() }).await?;
+            let write = Write { table: Some(closed.clone()), records, ..Write::default() };
+            self.write_for(true, write).await?;
             self.change_world(|world| world.table = Arc::new(closed));
         }
         drop(switch);
@@ -201,7 +210,7 @@ impl Inner {
                 records,
                 ..Write::default()
             };
-            self.write(write).await?;
+            self.write_for(true, write).await?;
             self.change_world(|world| {
                 world.table = Arc::new(table.clone());
                 for row in rows {

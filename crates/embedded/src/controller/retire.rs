@@ -162,6 +162,8 @@ impl Inner {
     /// Removes the files of a release from the store.
     pub(super) async fn remove_files(&self, _held: &Prepare<'_>, id: &ReleaseId) -> Result<u64, Error> {
         self.unload(id);
+        // Removing moves directories before it frees them.
+        self.reserve.give_back_if_full();
         let (store, release) = (Arc::clone(&self.store), *id);
         let removed = tokio::task::spawn_blocking(move || store.remove(&release)).await.map_err(|error| {
             Error::new(ErrorKind::Internal, "CUT0599", format!("removing release {id} ended early"))

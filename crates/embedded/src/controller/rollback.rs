@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use cutover_engine::{
     Error, ErrorKind,
-    control::{Outside, Progress, RollbackRequest, SwitchReport},
+    control::{Outside, RollbackRequest, SwitchReport},
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState};
 
@@ -67,7 +67,7 @@ impl Inner {
         now: bool,
     ) -> Result<SwitchReport, Error> {
         let mut row = self.row(&to).ok_or_else(|| missing(&to))?;
-        self.ready(&to, row.slot, &Progress::none()).await?;
+        self.ready_again(&to, row.slot).await?;
         // What cannot be published any more, because its files are damaged, cannot drain.
         let close = now || self.load(&from).await.is_err();
         let at = unix_ms();

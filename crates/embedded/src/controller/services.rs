@@ -137,6 +137,20 @@ impl Inner {
         Ok(started)
     }
 
+    /// The same for a release that visitors are to go back to, also where the disk is full: starting takes some room.
+    pub(super) async fn ready_again(
+        self: &Arc<Self>,
+        id: &ReleaseId,
+        slot: Option<Slot>,
+    ) -> Result<(), Error> {
+        let progress = Progress::none();
+        match self.ready(id, slot, &progress).await {
+            Err(_) if self.reserve.give_back_if_full() => self.ready(id, slot, &progress).await?,
+            other => other?,
+        };
+        Ok(())
+    }
+
     /// Ends the services of a release and waits until nothing of them is left.
     pub(super) async fn take_down(&self, id: &ReleaseId) {
         self.supervisor.stop_release(id).await;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use cutover_engine::{
     Error, ErrorKind,
-    control::{Outside, Progress, SwitchReport, WithdrawRequest},
+    control::{Outside, SwitchReport, WithdrawRequest},
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState, Table};
 
@@ -109,7 +109,7 @@ impl Inner {
         match self.with_world(super::World::back) {
             Back::To { to, .. } => {
                 let mut row = self.row(&to).ok_or_else(|| missing(&to))?;
-                self.ready(&to, row.slot, &Progress::none()).await?;
+                self.ready_again(&to, row.slot).await?;
                 row.outside = None;
                 rows.push(row);
                 Ok(to)
@@ -147,7 +147,8 @@ impl Inner {
         message: String,
     ) -> Result<SwitchReport, Error> {
         let records = vec![operation.record(RecordKind::Outcome, message.clone(), None)];
-        self.write(Write { releases: rows.clone(), records, ..Write::default() }).await?;
+        let write = Write { releases: rows.clone(), records, ..Write::default() };
+        self.write_for(operation.is_way_out(), write).await?;
         self.change_world(|world| {
             for row in rows {
                 world.rows.insert(row.id, row);

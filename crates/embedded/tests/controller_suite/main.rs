@@ -11,6 +11,7 @@
 mod app;
 mod clearing;
 mod crashing;
+mod full_disk;
 #[path = "../process_suite/harness.rs"]
 mod harness;
 mod outages;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
                 restoring::TESTS,
                 crashing::TESTS,
                 outages::TESTS,
+                full_disk::TESTS,
             ]
             .concat(),
         ),
