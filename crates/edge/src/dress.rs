@@ -1,11 +1,12 @@
 //! What every answer of a release gets before it leaves: the pin, the marks of a preview, sound cache headers.
 
-use cutover_routing::{Action, Kind, Pin, preview_clear_cookie};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use cutover_routing::{Action, Kind, Pin, Reason, preview_clear_cookie};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::{body::Body, cookies, flight::Flight, pages::NO_STORE, serve::Asked};
 
 const STALE: HeaderName = HeaderName::from_static("x-cutover-stale");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
@@ -14,19 +15,19 @@ pub(crate) fn dress(asked: &Asked<'_>, response: &mut Response<Body>, pin: Optio
     let decision = asked.decision;
     let secure = asked.view.settings.secure;
     let status = response.status();
-    let navigation = decision.kind == Kind::Navigation;
     if decision.stale {
         response.headers_mut().insert(STALE, HeaderValue::from_static("1"));
         flight.shard().stale.add(1);
     }
-    let page = navigation && html(response.headers());
-    if let Action::Preview { .. } | Action::PreviewEnded { .. } = decision.action {
+    let preview = matches!(decision.action, Action::Preview { .. } | Action::PreviewEnded { .. });
+    if preview || decision.reason == Reason::Preview {
         let headers = response.headers_mut();
+        untargeted(headers);
         headers.insert(header::CACHE_CONTROL, NO_STORE);
         headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
-    } else if page && !no_store(response.headers()) {
+    } else if leads(asked, status, response.headers()) {
         // A document names the release everything else follows: no cache may show one release's to another's visitor.
-        response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
+        private(response.headers_mut());
     }
     let mut sets_cookie = false;
     if let Some(pin) = pin.filter(|_| carries(decision.kind, status, response.headers()))
@@ -46,8 +47,63 @@ pub(crate) fn dress(asked: &Asked<'_>, response: &mut Response<Body>, pin: Optio
         response.headers_mut().append(header::SET_COOKIE, cookie);
         sets_cookie = true;
     }
-    if sets_cookie && !no_store(response.headers()) {
-        response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
+    if sets_cookie {
+        private(response.headers_mut());
+    }
+}
+
+/// True where an answer is a document or leads to one: HTML and redirects, whatever they were asked as. A cache knows
+/// them by their address alone: what it stores for a prefetch, a frame, HEAD or `fetch` it gives to a navigation.
+fn leads(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap) -> bool {
+    if status.is_redirection() && headers.contains_key(header::LOCATION) {
+        return true;
+    }
+    if headers.contains_key(header::CONTENT_TYPE) {
+        return html(headers);
+    }
+    match status {
+        // Seldom says of what it is, and its cache headers become those of the stored document.
+        StatusCode::NOT_MODIFIED => document_asked(asked),
+        // Without a type browsers find out for themselves, and may find a document.
+        _ => matches!(asked.parts.method, Method::GET | Method::HEAD),
+    }
+}
+
+/// True where the answer may be taken for a document.
+fn document_asked(asked: &Asked<'_>) -> bool {
+    let headers = &asked.parts.headers;
+    let has = |name: HeaderName, part: &[u8]| {
+        let mut values = headers.get_all(name).iter().map(|value| value.as_bytes());
+        values.any(|value| value.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part)))
+    };
+    matches!(asked.decision.kind, Kind::Navigation | Kind::Speculative)
+        || asked.parts.method == Method::HEAD
+        || has(FETCH_MODE, b"navigate")
+        || has(header::ACCEPT, b"text/html")
+}
+
+/// Keeps an answer out of shared caches, and makes a browser ask each time.
+fn private(headers: &mut HeaderMap) {
+    untargeted(headers);
+    if !no_store(headers) {
+        headers.insert(header::CACHE_CONTROL, PRIVATE);
+        headers.remove(header::EXPIRES);
+    }
+}
+
+/// Removes what speaks to some caches alone and goes before `Cache-Control` there (RFC 9213, and its forerunners).
+fn untargeted(headers: &mut HeaderMap) {
+    let targeted = |name: &HeaderName| {
+        let name = name.as_str();
+        name == "cdn-cache-control"
+            || name.ends_with("-cdn-cache-control")
+            || matches!(name, "surrogate-control" | "edge-control" | "x-accel-expires")
+    };
+    if headers.keys().any(targeted) {
+        let names: Vec<HeaderName> = headers.keys().filter(|name| targeted(name)).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
     }
 }
 

@@ -245,12 +245,6 @@ fn pins_are_set_on_pages_and_redirects_only() {
             assert_eq!(reply.header("cache-control"), "private, no-cache", "{path}");
         }
     }
-    let page = get(edge.local_addr(), "/api/page", &[]);
-    assert_eq!(
-        page.header("cache-control"),
-        "public, max-age=600",
-        "what is no document is the service's business"
-    );
     assert_eq!(request(edge.local_addr(), "HEAD", "/api/page", &NAVIGATE, b"").all("set-cookie").count(), 0);
 }
 

@@ -43,6 +43,16 @@ pub struct State {
     pub seen: Mutex<Vec<String>>,
 }
 
+/// Headers that speak to some caches alone.
+pub const TARGETED: [&str; 6] = [
+    "cdn-cache-control",
+    "cutover-cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "surrogate-control",
+    "edge-control",
+    "x-accel-expires",
+];
+
 type Body = BoxBody<Bytes, Infallible>;
 
 fn full(text: impl Into<Bytes>) -> Body {
@@ -166,7 +176,48 @@ async fn answer(state: Arc<State>, mut request: Request<Incoming>) -> Result<Res
             page.headers_mut().insert("content-disposition", "Attachment; filename=a.html".parse().unwrap());
             page
         }
-        "redirect" => response.status(302).header("location", "/api/page").body(full("")).unwrap(),
+        "redirect" => response
+            .status(302)
+            .header("location", "/api/page")
+            .header("cache-control", "public, max-age=600")
+            .header("surrogate-control", "max-age=600")
+            .body(full(""))
+            .unwrap(),
+        "cdn-page" => {
+            let mut page = html(200, &format!("<p>{}</p>", state.name));
+            let headers = page.headers_mut();
+            for name in TARGETED {
+                headers.insert(name, "public, max-age=600".parse().unwrap());
+            }
+            headers.insert("expires", "Fri, 01 Jan 2100 00:00:00 GMT".parse().unwrap());
+            page
+        }
+        "no-store-page" => {
+            let mut page = html(200, &state.name);
+            page.headers_mut().insert("cache-control", "no-store".parse().unwrap());
+            page.headers_mut().insert("cdn-cache-control", "max-age=600".parse().unwrap());
+            page
+        }
+        "untyped" => response
+            .header("cache-control", "public, max-age=600")
+            .header("cdn-cache-control", "max-age=600")
+            .body(full(format!("<p>{}</p>", state.name)))
+            .unwrap(),
+        "revalidated" => {
+            let known = request.headers().contains_key("if-none-match");
+            let mut page = html(if known { 304 } else { 200 }, if known { "" } else { "<p>page</p>" });
+            page.headers_mut().insert("etag", "\"1\"".parse().unwrap());
+            if known {
+                page.headers_mut().remove("content-type");
+            }
+            page
+        }
+        "data" => response
+            .header("content-type", "application/json")
+            .header("cache-control", "public, max-age=600")
+            .header("cdn-cache-control", "max-age=600")
+            .body(full(format!("\"{}\"", state.name)))
+            .unwrap(),
         "hostile" => response
             .header("set-cookie", "sid=1; Path=/")
             .header("set-cookie", "cutover=1.green002.1.1; Path=/")
