@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use cutover_routing::{
-    MAX_PREVIEW_SECS, PreviewToken, ReleaseState, preview_clear_cookie, preview_cookie_name,
-    preview_set_cookie,
+    PreviewToken, ReleaseState, preview_clear_cookie, preview_cookie_name, preview_set_cookie,
 };
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -79,8 +78,7 @@ fn enter(view: &View, parts: &Parts, now: u64) -> Response<Body> {
     let Some(key) = settings.keys.iter().find(|key| key.kid == link.kid) else {
         return refuse("This preview link is not valid any more. Ask for a new one.");
     };
-    let wanted = parameter(parts, "for").and_then(|seconds| seconds.parse().ok()).unwrap_or(MAX_PREVIEW_SECS);
-    let seconds = wanted.clamp(1, MAX_PREVIEW_SECS);
+    let seconds = link.lasts();
     let cookie = PreviewToken { expiry: now + seconds, ..link }.sign_cookie(key, &settings.host);
     go(parts, &preview_set_cookie(settings.secure, &cookie, seconds))
 }

@@ -79,14 +79,36 @@ fn a_link_shows_a_staged_release_until_it_is_left() {
 }
 
 #[test]
-fn a_preview_may_be_made_shorter_but_not_longer_than_a_day() {
+fn how_long_a_preview_lasts_is_signed_in_its_link() {
     let (edge, _blobs) = serving(ReleaseState::Staged);
-    for (wanted, age) in
-        [("60", "Max-Age=60"), ("999999", "Max-Age=86400"), ("x", "Max-Age=86400"), ("0", "Max-Age=1")]
-    {
-        let entered = enter(edge.local_addr(), &link(GREEN), &format!("&for={wanted}"));
-        let line = entered.header("set-cookie");
-        assert!(line.ends_with(age), "{wanted}: {line}");
+    let lasting = |tid: &str| PreviewToken { tid: tid.into(), ..token(GREEN, now() + 300) };
+    for (link, seconds) in [
+        (lasting("t1").lasting(60), 60),
+        (lasting("t1").lasting(1), 1),
+        (lasting("t-5-1").lasting(86_400), 86_400),
+        (lasting("t1"), 86_400),
+        (lasting("t1-x"), 86_400),
+        (lasting("t1-"), 86_400),
+        (lasting("t1-0"), 86_400),
+        (lasting("t1-060"), 86_400),
+        (lasting("t1-999999"), 86_400),
+    ] {
+        let signed = link.sign_link(&key(), HOST);
+        for rest in ["", "&for=86400", "&for=5"] {
+            let before = now();
+            let entered = enter(edge.local_addr(), &signed, rest);
+            let line = entered.header("set-cookie");
+            assert!(line.ends_with(&format!("Max-Age={seconds}")), "{link:?} {rest}: {line}");
+            let cookie = entered.cookie("cutover-preview").unwrap();
+            let cookie = PreviewToken::verify_cookie(cookie, HOST, &[key()], now()).unwrap();
+            assert!((before + seconds..=now() + seconds).contains(&cookie.expiry), "{link:?} {rest}");
+        }
+        for other in ["t1", "t1-86400", "t1-61"] {
+            if other != link.tid {
+                let changed = signed.replacen(&format!(".{}.", link.tid), &format!(".{other}."), 1);
+                assert_eq!(enter(edge.local_addr(), &changed, "").status, 403, "{link:?} as {other}");
+            }
+        }
     }
 }
 

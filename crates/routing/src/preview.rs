@@ -2,7 +2,8 @@
 //!
 //! Text form `<version>.<kid>.<release>.<expiry>.<tid>.<mac>`, version `d1` for the cookie and `l1` for a link. The mac
 //! is base64url without padding of HMAC-SHA256 over `cutover-preview`, a line feed, the configured host, a line feed,
-//! and everything before the last dot: bound to the host, and since the version is inside, a link is no cookie.
+//! and everything before the last dot: bound to the host, and since the version is inside, a link is no cookie. The name
+//! of a link's token may end in `-<seconds>`: how long the preview lasts that it starts.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -57,6 +58,20 @@ pub enum TokenError {
 }
 
 impl PreviewToken {
+    /// Makes a link's token start a preview of this many seconds: `-<seconds>` at the end of its name, which is signed.
+    #[must_use]
+    pub fn lasting(mut self, seconds: u64) -> Self {
+        self.tid.push_str(&format!("-{seconds}"));
+        self
+    }
+
+    /// How many seconds the preview lasts that a link starts: what its name ends in, [`MAX_PREVIEW_SECS`] where it says
+    /// nothing, and never more than that.
+    pub fn lasts(&self) -> u64 {
+        let said = self.tid.rsplit_once('-').and_then(|(_, said)| number(said.as_bytes(), MAX_PREVIEW_SECS));
+        said.filter(|seconds| *seconds > 0).unwrap_or(MAX_PREVIEW_SECS)
+    }
+
     /// Signs the token as a cookie value, `d1.`...
     pub fn sign_cookie(&self, key: &PreviewKey, host: &str) -> String {
         self.sign(COOKIE.version, key, host)

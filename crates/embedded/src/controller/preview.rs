@@ -58,12 +58,10 @@ impl Inner {
         let (cookie, cookie_expires) = self.preview_cookie(&row.id, lasts).await?;
         let link_expires = unix_secs() + MAX_LINK_SECS.min(lasts);
         let config = &self.options.config;
-        let link = self.signed(&row.id, link_expires, |token, key| token.sign_link(key, &config.host))?;
+        let link = self
+            .signed(&row.id, link_expires, |token, key| token.lasting(lasts).sign_link(key, &config.host))?;
         let base = visitor_url(config, self.edge.local_addr());
-        let mut url = format!("{base}.cutover/preview?token={link}&to={}", encoded(&to));
-        if lasts < MAX_PREVIEW_SECS {
-            url.push_str(&format!("&for={lasts}"));
-        }
+        let url = format!("{base}.cutover/preview?token={link}&to={}", encoded(&to));
         let operation = Operation::new(&who, "preview", Some(row.id), None)?;
         let note = operation.record(RecordKind::Note, format!("made a preview link of {}", row.id), None);
         self.append(vec![note]).await?;
@@ -84,12 +82,12 @@ impl Inner {
         &self,
         id: &ReleaseId,
         expiry: u64,
-        sign: impl FnOnce(&PreviewToken, &PreviewKey) -> String,
+        sign: impl FnOnce(PreviewToken, &PreviewKey) -> String,
     ) -> Result<String, Error> {
         let tid = random_name()?;
         Ok(self.with_world(|world| {
             let key = world.keys.signing();
-            sign(&PreviewToken { kid: key.kid.clone(), release: *id, expiry, tid }, key)
+            sign(PreviewToken { kid: key.kid.clone(), release: *id, expiry, tid }, key)
         }))
     }
 
