@@ -110,7 +110,9 @@ impl Flight {
     pub(crate) fn open_stream(&mut self) {
         if !self.stream {
             self.stream = true;
-            self.shard().open_streams.add(1);
+            let shard = self.shard();
+            shard.in_flight.add(-1);
+            shard.open_streams.add(1);
         }
     }
 
@@ -137,10 +139,10 @@ impl Drop for Flight {
         let status = if self.status == 0 { LEFT } else { self.status };
         let took = self.started.elapsed();
         let shard = self.shard();
-        shard.in_flight.add(-1);
         if self.stream {
             shard.open_streams.add(-1);
         } else {
+            shard.in_flight.add(-1);
             shard.took(took);
         }
         shard.request(Sample { component: self.component, who: self.who, kind: self.kind, status });

@@ -70,10 +70,18 @@ fn host(parts: &Parts) -> Result<(), Refusal> {
 }
 
 fn sound(authority: &Authority) -> Result<(), Refusal> {
-    if authority.as_str().contains('@') || authority.host().is_empty() {
+    if authority.as_str().contains('@') || authority.host().is_empty() || !port(authority) {
         return Err(bad("Host is malformed"));
     }
     Ok(())
+}
+
+/// True where there is no port, an empty one (RFC 3986 section 3.2.3), or one that can be connected to.
+fn port(authority: &Authority) -> bool {
+    let rest = authority.as_str().strip_prefix(authority.host()).unwrap_or("?");
+    let Some(port) = rest.strip_prefix(':') else { return rest.is_empty() };
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    port.is_empty() || (digits && port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// The only protocol to change to is `websocket` (RFC 6455 section 4.1); an upgrade that is not understood leaves open

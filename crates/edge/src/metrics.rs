@@ -73,7 +73,7 @@ fn write(shared: &Shared, out: &mut String) -> std::fmt::Result {
     }
     type Reads = fn(&ReleaseStats) -> u64;
     let per_release: [(&str, &str, &str, Reads); 5] = [
-        ("cutover_requests_in_flight", "gauge", "Requests being answered now, open streams included.", |s| {
+        ("cutover_requests_in_flight", "gauge", "Requests being answered now, open streams left out.", |s| {
             s.level(|shard| shard.in_flight.get())
         }),
         ("cutover_open_streams", "gauge", "WebSockets and event streams open now.", |s| {

@@ -159,11 +159,23 @@ impl Forward<'_> {
     }
 }
 
-/// Headers of one connection (RFC 9110 section 7.6.1), and those Cutover writes itself.
+/// Headers that are not passed on, however they are spelled: CGI and its heirs (WSGI, Rack, PHP) read `x_forwarded_for`,
+/// and some `x.forwarded.for`, as `X-Forwarded-For`.
 fn skipped(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.bytes().all(plain) {
+        return reserved(name);
+    }
+    reserved(&name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))
+}
+
+/// Headers of one connection (RFC 9110 section 7.6.1), those Cutover writes itself, and `Proxy`, which CGI turns into
+/// the variable that names a proxy for the service's own requests.
+fn reserved(name: &str) -> bool {
     matches!(
         name,
         "host"
+            | "proxy"
             | "connection"
             | "keep-alive"
             | "proxy-connection"

@@ -211,7 +211,7 @@ impl ReleaseStats {
 /// How much a release is used, as one edge sees it since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Requests being answered now, previews and open streams included.
+    /// Requests being answered now, previews included, open streams left out.
     pub in_flight: u64,
     /// WebSockets and event streams open now.
     pub open_streams: u64,

@@ -56,6 +56,12 @@ fn ambiguous_requests_are_refused_and_their_connection_closed() {
         ("the same host twice", head("Host: a")),
         ("an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n".into()),
         ("a host with user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n".into()),
+        ("a port that is none", "GET / HTTP/1.1\r\nHost: 127.0.0.1:99999999\r\n\r\n".into()),
+        ("a port just above", "GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n".into()),
+        ("port 0", "GET / HTTP/1.1\r\nHost: [::1]:0\r\n\r\n".into()),
+        ("a signed port", "GET / HTTP/1.1\r\nHost: a:+80\r\n\r\n".into()),
+        ("a port in letters", "GET / HTTP/1.1\r\nHost: a:http\r\n\r\n".into()),
+        ("two ports", "GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n".into()),
         ("a host with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n".into()),
         ("a host with a blank", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n".into()),
         ("another target", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n".into()),
@@ -230,7 +236,17 @@ fn a_service_gets_the_path_that_chose_it() {
 #[test]
 fn any_host_is_served_as_long_as_there_is_one() {
     let (edge, _upstream) = serving();
-    for host in ["127.0.0.1", "localhost:8080", "[::1]:80", "other.example", "SHOP.example"] {
+    for host in [
+        "127.0.0.1",
+        "localhost:8080",
+        "[::1]:80",
+        "[::1]",
+        "a:1",
+        "a:65535",
+        "a:",
+        "other.example",
+        "SHOP.example",
+    ] {
         let reply = get(edge.local_addr(), "/echo", &[("host", host)]);
         assert_eq!(reply.status, 200, "{host}");
         assert!(reply.text().contains(&format!("\nhost: {host}\n")), "{host}: {}", reply.text());

@@ -45,6 +45,19 @@ fn a_service_learns_the_release_and_nothing_a_client_made_up() {
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "evil"),
             ("x-real-ip", "203.0.113.66"),
+            ("x_cutover_release", "evil0000"),
+            ("X_Cutover-Request_Id", "evil"),
+            ("x.cutover.component", "evil"),
+            ("x_forwarded_for", "203.0.113.66"),
+            ("x.forwarded.for", "203.0.113.66"),
+            ("X_Forwarded-Proto", "evil"),
+            ("x_real_ip", "203.0.113.66"),
+            ("x_client_country", "KP"),
+            ("proxy", "http://evil"),
+            ("proxy_authorization", "evil"),
+            ("transfer_encoding", "evil"),
+            ("content_length", "evil"),
+            ("x_kept", "too"),
             ("x-client-country", "KP"),
             ("forwarded", "for=203.0.113.66"),
             ("connection", "x-drop, keep-alive"),
@@ -60,6 +73,7 @@ fn a_service_learns_the_release_and_nothing_a_client_made_up() {
         "GET /api/echo?a=b",
         "host: shop.example",
         "x-kept: yes",
+        "x_kept: too",
         "cookie: a=1; b=2",
         "x-forwarded-for: 127.0.0.1",
         "x-forwarded-proto: http",
@@ -240,7 +254,8 @@ fn a_websocket_is_a_tunnel_and_counts_as_an_open_stream() {
     let mut buffer = [0; 11];
     client.stream.read_exact(&mut buffer).unwrap();
     assert_eq!(&buffer, b"hello early");
-    assert_eq!(edge.usage(&id(BLUE)).open_streams, 1);
+    let usage = edge.usage(&id(BLUE));
+    assert_eq!((usage.open_streams, usage.in_flight), (1, 0), "counted once");
     client.write(b"later");
     let mut buffer = [0; 5];
     client.stream.read_exact(&mut buffer).unwrap();
@@ -268,7 +283,12 @@ fn events_arrive_as_they_happen_and_count_as_an_open_stream() {
         upstream.state.events.send(event.into()).unwrap();
         assert_eq!(client.chunk().unwrap().unwrap(), format!("data: {event}\n\n").into_bytes());
     }
-    assert_eq!(edge.usage(&id(BLUE)).open_streams, 1);
+    let mut slow = Client::connect(edge.local_addr());
+    slow.send("GET", "/api/held", &[], b"");
+    until("one is slow", || upstream.state.waiting.load(SeqCst) == 2);
+    let usage = edge.usage(&id(BLUE));
+    assert_eq!((usage.open_streams, usage.in_flight), (1, 1), "each counted once");
+    drop(slow);
     drop(client);
     until("the stream is closed", || {
         edge.usage(&id(BLUE)).open_streams == 0 && edge.usage(&id(BLUE)).in_flight == 0

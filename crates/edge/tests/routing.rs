@@ -93,6 +93,11 @@ fn an_open_page_keeps_its_files_after_a_switch_and_the_next_load_moves() {
     let deep = client.get("/some/route", &navigate(&[("cookie", &pin(GREEN, 6))]));
     assert_eq!((deep.status, deep.release()), (200, GREEN), "the fallback is for navigations");
     assert_eq!(client.get("/some/route", &[]).status, 404);
+    for hidden in ["/.env", "/.git/config", "/a/.hidden/b", "/%2eenv"] {
+        let nothing = client.get(hidden, &NAVIGATE);
+        assert_eq!((nothing.status, nothing.header("cache-control")), (404, "no-store"), "{hidden}");
+    }
+    assert_eq!(client.get("/.well-known/route", &NAVIGATE).status, 200);
     assert!(edge.metrics().contains(&format!("cutover_pins_moved_total{{release=\"{GREEN}\"}} 1")));
 }
 

@@ -9,7 +9,7 @@ use super::{
     precondition::{self, Outcome},
     range::{self, Selection},
     representation::{NO_STORE, NOSNIFF, Representation, Resource},
-    resolve::{Target, looks_like_asset},
+    resolve::{Target, is_hidden, looks_like_asset},
 };
 
 /// Everything but what RFC 3986 section 3.3 allows in a path as it is.
@@ -58,7 +58,10 @@ impl Site {
             Some(Target::Directory) => Found::Directory,
             None => match self.fallback {
                 Some(file)
-                    if request.navigation && is_read(request.method) && !looks_like_asset(request.path) =>
+                    if request.navigation
+                        && is_read(request.method)
+                        && !looks_like_asset(request.path)
+                        && !is_hidden(request.path) =>
                 {
                     Found::Resource(&self.resources[file])
                 }

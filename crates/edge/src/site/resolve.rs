@@ -168,6 +168,12 @@ pub fn looks_like_asset(path: &str) -> bool {
     ASSET_EXTENSIONS.binary_search(&lower).is_ok()
 }
 
+/// Whether a path names something hidden: a segment that begins with a dot, `.well-known` (RFC 8615) excepted. No site
+/// has such files, and who asks for `/.env` or `/.git/config` must not take a page for one.
+pub(super) fn is_hidden(path: &str) -> bool {
+    path.split('/').any(|segment| segment.starts_with('.') && segment != ".well-known")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +226,16 @@ mod tests {
     fn the_extensions_can_be_searched() {
         assert!(ASSET_EXTENSIONS.is_sorted());
         assert!(ASSET_EXTENSIONS.iter().all(|extension| extension.len() <= 11));
+    }
+
+    #[test]
+    fn hidden_is_what_begins_with_a_dot() {
+        for path in ["/.env", "/.git/config", "/a/.b/c", "/.well-known/.x", "/.well-knownish", "/.x/"] {
+            assert!(is_hidden(path), "{path}");
+        }
+        for path in ["/", "", "/a.b", "/.well-known/change-password", "/users/jane.", "/a/b..c"] {
+            assert!(!is_hidden(path), "{path}");
+        }
     }
 
     #[test]
