@@ -7,10 +7,16 @@
 //! is being written as for what is read back after a crash.
 
 pub mod judge;
+mod machine;
 mod millis;
 mod plan;
 mod strategy;
 
+pub use machine::{
+    Body, Cause, Cursor, Effect, EffectId, End, Event, Fact, Facts, Health, Held, HeldFor, Illegal,
+    MAX_ATTEMPTS, Next, Outcome, Paused, Pending, RECORD_VERSION, Reading, Record, Refused, Seen, Situation,
+    State, Traffic, Undo, Watch, Why, apply, fold, step,
+};
 pub use millis::{LONGEST, Millis, NotMillis};
 pub use plan::{
     Act, After, At, Change, Does, Gate, Insufficient, Plan, PlanError, PlanInput, RolloutId, RolloutIdError,
