@@ -14,8 +14,11 @@ use support::{
     upstream::{TARGETED, Upstream},
 };
 
-/// Every way in which something other than a navigation may ask for a document.
-fn ways() -> Vec<(&'static str, &'static str, Vec<(&'static str, &'static str)>)> {
+/// What it is called, its method and its headers.
+type Way = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
+
+/// Every way in which a document may be asked for.
+fn ways() -> Vec<Way> {
     vec![
         ("navigation", "GET", navigate(&[])),
         ("prefetch", "GET", navigate(&[("sec-purpose", "prefetch")])),
@@ -97,10 +100,13 @@ fn files_of_a_staged_release_are_not_stored() {
     }
 }
 
+/// The headers the answer varies by with their values, and the answer.
+type Stored = (Vec<(String, String)>, Reply);
+
 /// A shared cache that stores whatever it may (RFC 9111 section 3, RFC 9213), and asks again only if it must.
 struct Cache {
     at: SocketAddr,
-    stored: HashMap<String, Vec<(Vec<(String, String)>, Reply)>>,
+    stored: HashMap<String, Vec<Stored>>,
     hits: usize,
 }
 

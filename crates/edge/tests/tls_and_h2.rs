@@ -103,6 +103,32 @@ fn http_2_in_clear_is_spoken_with_who_begins_with_it() {
 }
 
 #[test]
+fn a_body_that_its_stream_gives_up_is_not_the_release_s_error() {
+    use futures_util::StreamExt;
+    let upstream = Upstream::start("blue");
+    let edge = start();
+    serving(&edge, &upstream);
+    block(async {
+        let io = TokioIo::new(TcpStream::connect(edge.local_addr()).await.unwrap());
+        let (mut h2, http) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(http);
+        let frames = futures_util::stream::iter([
+            Ok(hyper::body::Frame::data(Bytes::from_static(b"hello"))),
+            Err(std::io::Error::other("gives up")),
+        ]);
+        let paced = frames.then(|frame| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            frame
+        });
+        let body = http_body_util::StreamBody::new(paced);
+        assert!(h2.send_request(to("/upload").method("POST").body(Box::pin(body)).unwrap()).await.is_err());
+    });
+    until("it is counted", || edge.usage(&id(BLUE)).requests == 1);
+    assert_eq!(edge.usage(&id(BLUE)).server_errors, 0);
+    assert!(edge.metrics().contains("class=\"4xx\"} 1"), "{}", edge.metrics());
+}
+
+#[test]
 fn a_pin_is_read_beside_a_cookie_in_another_charset_over_http_2() {
     let (blue, green) = (Upstream::start("blue"), Upstream::start("green"));
     let edge = start();
