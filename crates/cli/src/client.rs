@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Display,
+    net::{SocketAddr, TcpStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -15,7 +16,8 @@ use crate::up::{control_file::ControlFile, state::in_use};
 /// Longest pause between question and answer of a long-running operation before the question is put again.
 const POLL_MS: u64 = 20_000;
 
-/// How long an `up` that was started a moment ago may take to take its state directory.
+/// How long an `up` that was started a moment ago may take to take its state directory, and to pass it on to its
+/// controller.
 const FORKED: Duration = Duration::from_millis(500);
 
 /// How long an `up` that has its state directory may take to bring the active release up.
@@ -36,17 +38,7 @@ impl Client {
     /// # Errors
     /// When no `up` runs there, or its files cannot be read.
     pub(crate) fn connect(state: &Path) -> Result<Self> {
-        let begun = Instant::now();
-        let control = loop {
-            if let Some(control) = ControlFile::read(state)? {
-                break control;
-            }
-            let patience = if in_use(state) { STARTING } else { FORKED };
-            if begun.elapsed() > patience {
-                return Err(not_running(&state.display()));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
+        let control = Self::find(state)?;
         let file = state.join("token");
         let token = std::fs::read_to_string(&file).map_err(|error| {
             Error::new(
@@ -58,6 +50,32 @@ impl Client {
             .hint("run this as the user that runs cutover up")
         })?;
         Ok(Self::new(&control.addr, token.trim(), &state.display()))
+    }
+
+    /// Where the controller is, once somebody listens there: what a killed `up` has left behind names an address where
+    /// nobody does.
+    fn find(state: &Path) -> Result<ControlFile> {
+        let begun = Instant::now();
+        let mut seen = begun;
+        loop {
+            if let Some(control) = ControlFile::read(state)?
+                && !is_deaf(&control.addr)
+            {
+                return Ok(control);
+            }
+            if in_use(state) {
+                seen = Instant::now();
+            }
+            if seen.elapsed() > FORKED {
+                return Err(not_running(&state.display()));
+            }
+            if begun.elapsed() > STARTING {
+                return Err(not_running(&state.display())
+                    .because("one has the directory and does not say where it takes commands")
+                    .hint("its log says what keeps it"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// A client of a known address.
@@ -177,6 +195,13 @@ impl Client {
         .because(error)
         .hint("use the same version of cutover for up and for its commands")
     }
+}
+
+/// True where nobody listens at an address. All other trouble is left to the question that follows.
+fn is_deaf(addr: &str) -> bool {
+    let Ok(addr) = addr.parse::<SocketAddr>() else { return false };
+    let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    TcpStream::connect_timeout(&addr, Duration::from_secs(5)).is_err_and(refused)
 }
 
 fn not_running(state: &dyn Display) -> Error {

@@ -5,7 +5,7 @@ use std::path::Path;
 use cutover_edge::{AccessLog, Edge, EdgeOptions, Outage, TlsFiles};
 use cutover_engine::{
     Error, ErrorKind,
-    config::{self, AppConfig},
+    config::{self, AppConfig, OutageConfig},
 };
 
 /// Starts the edge. It serves what it served last until the controller says more.
@@ -31,11 +31,7 @@ fn options(config: &AppConfig, state: &Path) -> EdgeOptions {
         workers: config.edge.workers.unwrap_or(defaults.workers),
         tls: config.edge.tls.as_ref().map(|tls| TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() }),
         trusted_proxies: config.edge.trusted_proxies.clone(),
-        outage: Outage {
-            message: config.outage.message.clone(),
-            contacts: config.outage.contacts.clone(),
-            ..Outage::default()
-        },
+        outage: outage(&config.outage),
         access_log: match &config.edge.access_log {
             config::AccessLog::Off => AccessLog::Off,
             config::AccessLog::Stdout => AccessLog::Stdout,
@@ -44,4 +40,9 @@ fn options(config: &AppConfig, state: &Path) -> EdgeOptions {
         last_good: Some(state.join("edge.json")),
         ..defaults
     }
+}
+
+/// The outage page's text as the edge takes it.
+pub(super) fn outage(config: &OutageConfig) -> Outage {
+    Outage { message: config.message.clone(), contacts: config.contacts.clone(), ..Outage::default() }
 }

@@ -2,10 +2,13 @@
 //! foreground; `cutover demo` plays on it.
 
 pub(crate) mod addresses;
+mod announce;
 pub(crate) mod config;
 pub(crate) mod control_file;
 mod edge;
 pub(crate) mod logging;
+mod relay;
+mod reopen;
 pub(crate) mod secret;
 pub(crate) mod signals;
 pub(crate) mod state;
@@ -18,8 +21,7 @@ use std::{
 };
 
 use cutover_edge::Edge;
-use cutover_embedded::{Embedded, EmbeddedOptions};
-use cutover_engine::{Control, Error, ErrorKind};
+use cutover_engine::{Control, Error, ErrorKind, config::OutageConfig};
 use cutover_server::ServerOptions;
 use tokio::{
     net::TcpListener,
@@ -29,7 +31,10 @@ use tokio::{
 };
 
 use crate::{client::Client, failure::Failure};
+use announce::Announcement;
 use control_file::ControlFile;
+use relay::Relay;
+use reopen::{Opener, Seen};
 
 /// How long requests under way may take to finish at the end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -51,12 +56,16 @@ pub(crate) struct Options {
 pub(crate) struct Instance {
     runtime: Runtime,
     edge: Edge,
-    controller: Arc<Embedded>,
+    relay: Arc<Relay>,
     api: Api,
+    /// What is tried again and again until it works.
+    trying: Vec<JoinHandle<()>>,
     app: String,
     url: String,
+    config: PathBuf,
     state: PathBuf,
     token: String,
+    problem: Option<Error>,
 }
 
 /// The control API being served.
@@ -82,8 +91,10 @@ impl Instance {
         addresses::check_listen(config.edge.listen)?;
 
         state::prepare(&state)?;
+        // The controller takes it over: nobody else may have the directory while the edge starts, and verbs see that
+        // somebody is coming.
+        let held = state::hold(&state);
         let token = secret::token(&state)?;
-        let app = config.app.clone();
         let edge = edge::start(&config, &state)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -91,20 +102,45 @@ impl Instance {
             .enable_all()
             .build()
             .map_err(|error| failed("starting the controller's threads", error))?;
-        let opened = runtime.block_on(async {
-            let controller = Embedded::open(EmbeddedOptions::new(&state, config), edge.clone()).await?;
-            let url = controller.status().await?.url;
-            let api = serve(control, controller.clone(), &token)?;
-            ControlFile { addr: api.addr.to_string(), pid: std::process::id() }.write(&state)?;
-            Ok::<_, Error>((controller, url, api))
-        });
-        match opened {
-            Ok((controller, url, api)) => Ok(Self { runtime, edge, controller, api, app, url, state, token }),
-            Err(error) => {
-                edge.shutdown(Duration::ZERO);
-                Err(error.into())
-            }
+        let app = config.app.clone();
+        let mut trying = Vec::new();
+        let before = Seen::of(&state);
+        let opener = Opener { config, state: state.clone(), edge: edge.clone() };
+        drop(held);
+        let opened = runtime.block_on(opener.open());
+        let problem = opened.as_ref().err().cloned();
+        if let Some(why) = problem.clone().filter(|why| !opener.can_do_without(why)) {
+            edge.shutdown(Duration::ZERO);
+            return Err(why.into());
         }
+        let relay = Relay::new(edge.clone(), opened);
+        if let Some(why) = problem.clone() {
+            reopen::report(&why);
+            trying.push(runtime.spawn(opener.keep_trying(Arc::clone(&relay), why, before)));
+        }
+        let begun = runtime.block_on(async {
+            let url = match relay.status().await {
+                Ok(status) => status.url,
+                Err(_) => own_url(&edge),
+            };
+            let api = serve(control, Arc::clone(&relay), &token.text)?;
+            Ok::<_, Error>((url, api))
+        });
+        let (url, api) = begun.inspect_err(|_| edge.clone().shutdown(Duration::ZERO))?;
+        let text = token.text.clone();
+        let control = ControlFile { addr: api.addr.to_string(), pid: std::process::id() };
+        let mut announcement = Announcement { state: state.clone(), token, control };
+        if let Err(error) = announcement.write() {
+            announce::report(&error);
+            trying.push(runtime.spawn(announcement.keep_trying()));
+        }
+        let config = options.config;
+        Ok(Self { runtime, edge, relay, api, trying, app, url, config, state, token: text, problem })
+    }
+
+    /// Why there was no controller at the start; visitors are served without it, and it is tried for.
+    pub(crate) fn problem(&self) -> Option<&Error> {
+        self.problem.as_ref()
     }
 
     /// The runtime of the controller.
@@ -147,33 +183,67 @@ impl Instance {
         Client::new(&self.api.addr.to_string(), &self.token, &self.state.display())
     }
 
-    /// Reads the certificate files again; with bad ones the old certificate stays.
-    pub(crate) fn reload_tls(&self) {
+    /// Reads again what may change while it runs: the certificate files and the text of the outage page. What cannot be
+    /// used stays as it was.
+    pub(crate) async fn reload(&self) {
         match self.edge.reload_tls() {
             Ok(()) => tracing::info!("the TLS certificate files were read again"),
             Err(error) => {
                 tracing::error!(%error, "the TLS certificate files cannot be used; the old ones stay")
             }
         }
+        match config::load(&self.config) {
+            Ok(config) => self.say_during_outages(config.outage).await,
+            Err(failure) => {
+                for error in failure.errors {
+                    tracing::error!(%error, "the description cannot be used; the outage page stays");
+                }
+            }
+        }
+    }
+
+    async fn say_during_outages(&self, outage: OutageConfig) {
+        let Ok(controller) = self.relay.controller() else {
+            self.edge.set_outage(edge::outage(&outage));
+            tracing::info!(message = outage.message, "the outage page has its text from the description now");
+            return;
+        };
+        let message = outage.message.clone();
+        match controller.override_outage(outage).await {
+            Ok(true) => {
+                tracing::info!(message, "the outage page has its text from the description now");
+            }
+            Ok(false) => tracing::info!("the outage page says what the description says already"),
+            Err(error) => {
+                tracing::error!(%error, "the outage page changed, but that is lost at the next start")
+            }
+        }
     }
 
     /// Ends: no new commands, visitors' requests finish, then the services end.
     pub(crate) fn stop(self) {
+        for task in self.trying {
+            task.abort();
+            // Ended or cut: it must not write any more.
+            let _ = self.runtime.block_on(task);
+        }
         ControlFile::remove(&self.state);
         // Where the receiver is gone the API has ended already.
         let _ = self.api.stop.send(());
         self.edge.shutdown(GRACE);
         self.runtime.block_on(async {
             let _ = self.api.task.await;
-            self.controller.shutdown().await;
+            if let Ok(controller) = self.relay.controller() {
+                controller.shutdown().await;
+            }
         });
-        drop(self.controller);
+        drop(self.relay);
         self.runtime.shutdown_timeout(Duration::from_secs(1));
     }
 }
 
 /// Serves the control API on an address that is open already.
-fn serve(control: std::net::TcpListener, controller: Arc<Embedded>, token: &str) -> Result<Api, Error> {
+fn serve(control: std::net::TcpListener, relay: Arc<Relay>, token: &str) -> Result<Api, Error> {
     let trouble = |error: std::io::Error| failed("serving the control API", error);
     let listener = TcpListener::from_std(control).map_err(trouble)?;
     let addr = addresses::reachable(listener.local_addr().map_err(trouble)?);
@@ -183,11 +253,18 @@ fn serve(control: std::net::TcpListener, controller: Arc<Embedded>, token: &str)
         let stopped = async {
             let _ = stopped.await;
         };
-        if let Err(error) = cutover_server::serve(listener, controller, options, stopped).await {
+        if let Err(error) = cutover_server::serve(listener, relay, options, stopped).await {
             tracing::error!(%error, "the control API ended; visitors are served on");
         }
     });
     Ok(Api { addr, stop, task })
+}
+
+/// The edge's own address, for want of somebody who knows what stands before it.
+fn own_url(edge: &Edge) -> String {
+    let publication = edge.publication();
+    let secure = publication.is_some_and(|publication| publication.settings.secure);
+    format!("{}://{}/", if secure { "https" } else { "http" }, addresses::reachable(edge.local_addr()))
 }
 
 fn failed(attempted: &str, cause: impl std::fmt::Display) -> Error {

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) enum Asked {
     /// SIGINT or SIGTERM: end in order.
     End,
-    /// SIGHUP: read the certificate files again.
+    /// SIGHUP: read the certificate files and the outage text again.
     Reload,
 }
 

@@ -16,6 +16,14 @@ pub(crate) fn in_use(state: &Path) -> bool {
     matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
+/// Holds the directory where no controller does; none where that cannot be.
+pub(super) fn hold(state: &Path) -> Option<File> {
+    let lock =
+        File::options().read(true).write(true).create(true).truncate(false).open(state.join("lock")).ok()?;
+    lock.try_lock().ok()?;
+    Some(lock)
+}
+
 /// Refuses where another `up` has this directory, before anything is opened: the controller, which takes the lock for
 /// good, comes after the addresses, and of a second `up` this is the better thing to say than that a port is taken.
 ///

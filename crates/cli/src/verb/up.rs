@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use crate::{
+    args::Output,
     context::Context,
     failure::{Exit, Failure},
     up::{
@@ -10,10 +11,11 @@ use crate::{
         signals::{Asked, Signals},
     },
     view::{
-        View,
-        page::{Page, STRONG, paint},
+        View, error,
+        page::{Page, RED, STRONG, paint},
     },
 };
+use cutover_engine::Error;
 use serde::Serialize;
 
 /// Options of `up`.
@@ -39,6 +41,9 @@ struct Running {
     control: SocketAddr,
     state: PathBuf,
     pid: u32,
+    /// Why the controller is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Error>,
 }
 
 impl View for Running {
@@ -47,6 +52,12 @@ impl View for Running {
         page.field("visitors", paint(STRONG, &self.url));
         page.field("commands", self.control);
         page.field("state", self.state.display());
+        if self.problem.is_some() {
+            page.line(paint(
+                RED,
+                "serving the sites served last, without services; no command can be carried out",
+            ));
+        }
     }
 }
 
@@ -68,11 +79,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         control: instance.control_addr(),
         state: instance.state().to_owned(),
         pid: std::process::id(),
+        problem: instance.problem().cloned(),
     });
-    context.advise("next", "cutover deploy, in another terminal");
+    match instance.problem() {
+        Some(why) if context.output == Output::Human => crate::view::say(error::human(why).trim_end()),
+        Some(_) => {}
+        None => context.advise("next", "cutover deploy, in another terminal"),
+    }
     instance.runtime().block_on(async {
         while signals.next().await == Asked::Reload {
-            instance.reload_tls();
+            instance.reload().await;
         }
     });
     tracing::info!("ending: requests under way are finished first; a second signal ends at once");

@@ -1,8 +1,18 @@
 //! `kill -9` of `up`: what was served is served again, pins hold, nothing is left running.
 
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+};
+
 use nix::{sys::signal::kill, unistd::Pid};
 
-use crate::support::{Sandbox, eventually, get, shop};
+use crate::support::{SITE_ONLY, Sandbox, eventually, get, shop};
 
 /// The process ids of all services that run.
 fn services(sandbox: &Sandbox, state: &str) -> Vec<i32> {
@@ -91,15 +101,90 @@ fn a_corrupt_table_file_is_reported_and_the_journal_restores_what_was_served() {
 }
 
 #[test]
-fn a_damaged_journal_stops_the_start_with_its_name_and_overwrites_nothing() {
+fn a_hangup_puts_the_outage_text_of_the_description_in_force() {
     let sandbox = Sandbox::with_site();
+    let with = |rest: &str| sandbox.write("cutover.toml", &format!("{SITE_ONLY}\n{rest}"));
+    // A service run by somebody else, who ends it: its pages are the outage page then.
+    let (blue, green) = (Elsewhere::run(), Elsewhere::run());
+    let down = format!(
+        "[[service]]\nname = \"api\"\nroutes = [\"/api/*\"]\nhealth = \"/healthz\"\n\
+         upstream = {{ blue = \"http://{}\", green = \"http://{}\" }}\n\n",
+        blue.addr, green.addr
+    );
+    with(&format!("{down}[outage]\nmessage = \"Back at noon.\"\n"));
     let up = sandbox.up();
     sandbox.json(&["deploy"]);
+    blue.end();
+    green.end();
+    let says = |text: &str| up.open("/api/", None).body.contains(text);
+    eventually("the outage page", || says("Back at noon."));
+
+    with(&format!("{down}[outage]\nmessage = \"Back at six.\"\n"));
+    up.signal(nix::sys::signal::Signal::SIGHUP);
+    eventually("the new text", || says("Back at six."));
+
+    // A broken description is reported and changes nothing.
+    with("[outage]\nmessage = \"Never.\n");
+    up.signal(nix::sys::signal::Signal::SIGHUP);
+    eventually("the report", || sandbox.read("up.log").contains("the outage page stays"));
+    assert!(
+        says("Back at six.") && sandbox.read("up.log").contains("cutover.toml:9:"),
+        "{}",
+        sandbox.read("up.log")
+    );
     assert_eq!(up.end(), 0);
-    let journal = sandbox.path().join(".cutover/journal.db");
-    std::fs::write(&journal, "this was a database").unwrap();
-    let done = sandbox.run(&["up", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
-    assert_eq!(done.code, 1, "{done:?}");
-    assert!(done.err.contains("journal.db") && done.err.contains("CUT0602"), "{done:?}");
-    assert_eq!(std::fs::read_to_string(journal).unwrap(), "this was a database");
+}
+
+#[test]
+fn a_verb_given_while_up_starts_anew_after_a_kill_waits_for_it() {
+    let sandbox = Sandbox::with_site();
+    let up = sandbox.up();
+    let release = sandbox.json(&["deploy"])["stage"]["release"]["id"].as_str().unwrap().to_owned();
+    up.kill();
+    assert!(sandbox.path().join(".cutover/control.json").exists(), "what a kill leaves");
+    // Started as a script does it, with nothing known of how far it is.
+    let words = ["up", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"];
+    let log = std::fs::File::create(sandbox.path().join("up.log")).unwrap();
+    let mut up = sandbox.command(&words).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let status = sandbox.run(&["status", "--output", "json"]);
+    nix::sys::signal::kill(Pid::from_raw(i32::try_from(up.id()).unwrap()), nix::sys::signal::SIGTERM)
+        .unwrap();
+    up.wait().unwrap();
+    assert_eq!(status.code, 0, "{status:?} {}", sandbox.read("up.log"));
+    assert!(status.out.contains(&release), "{status:?}");
+}
+
+/// A service that answers everything with 200 until it is ended.
+struct Elsewhere {
+    addr: SocketAddr,
+    ending: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Elsewhere {
+    fn run() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let ending = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&ending);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if asked.load(Ordering::SeqCst) {
+                    return;
+                }
+                let mut stream = stream.unwrap();
+                // One request, small enough for one read; whoever hangs up first has what it wanted.
+                let _ = stream.read(&mut [0; 4096]);
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            }
+        });
+        Self { addr, ending, thread }
+    }
+
+    fn end(self) {
+        self.ending.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.addr);
+        self.thread.join().unwrap();
+    }
 }

@@ -11,6 +11,7 @@ mod init;
 mod life;
 mod support;
 mod waiting;
+mod without_controller;
 
 /// A file of tests that is not named above would never run.
 #[test]
