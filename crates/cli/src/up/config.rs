@@ -14,12 +14,29 @@ use crate::failure::{Exit, Failure};
 /// # Errors
 /// That it cannot be read, or everything that is wrong with it, each with its place.
 pub(crate) fn load(file: &Path) -> Result<AppConfig, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let bytes = std::fs::read(file).map_err(|error| {
         Error::new(ErrorKind::Invalid, "CUT0906", format!("cannot read {}", file.display()))
             .because(error)
             .hint("cutover init writes one")
     })?;
-    check(&text, file)
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => check(text, file),
+        Err(error) => Err(not_text(&bytes, error.valid_up_to(), file).into()),
+    }
+}
+
+/// Says where the first byte is that is no text.
+fn not_text(bytes: &[u8], at: usize, file: &Path) -> Error {
+    let before = String::from_utf8_lossy(&bytes[..at]);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    Error::new(
+        ErrorKind::Invalid,
+        "CUT0101",
+        format!("{}:{line}:{column}: not UTF-8 text: the byte 0x{byte:02x}", file.display()),
+    )
+    .hint("TOML is UTF-8: save the file in that encoding")
 }
 
 /// Checks a description's text.
@@ -36,5 +53,29 @@ fn error(wrong: ConfigError) -> Error {
     match wrong.hint {
         Some(hint) => error.hint(hint),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_byte_that_is_no_text_is_named_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("cutover.toml");
+        for (bytes, place) in [
+            (&b"\xff"[..], ":1:1:"),
+            (b"app = \"shop\"\n# caf\xe9\n", ":2:6:"),
+            ("app = \"shop\"\r\n# né ".as_bytes(), ""),
+            (b"# n\xc3\xa9 \xe9", ":1:6:"),
+            (b"\n\n\xc3", ":3:1:"),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            let error = load(&file).unwrap_err().errors.remove(0);
+            assert_eq!(error.message.contains("not UTF-8"), !place.is_empty(), "{error}");
+            assert!(error.message.contains(place), "{error}");
+            assert!(error.hints.iter().all(|hint| !hint.contains("init")), "{error:?}");
+        }
     }
 }
