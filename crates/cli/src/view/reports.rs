@@ -75,14 +75,8 @@ impl View for Switched {
 fn switched(page: &mut Page, report: &SwitchReport) {
     page.line(&report.message);
     if report.changed {
-        page.line(paint(
-            DIM,
-            format!(
-                "switched in {}; the table is at generation {}",
-                text::micros(report.took_us),
-                report.generation
-            ),
-        ));
+        // The message says how long it took.
+        page.line(paint(DIM, format!("the table is at generation {}", report.generation)));
     }
 }
 

@@ -128,7 +128,7 @@ fn people_read_what_was_done() {
     exit 0
     out: staged [RELEASE] (2 files, 81 B) in [TIME]
     out: [RELEASE] is active in [TIME]; it is the first release
-    out: switched in [TIME]; the table is at generation [GENERATION]
+    out: the table is at generation [GENERATION]
     ");
     sandbox.site("two");
     insta::assert_snapshot!(sandbox.shown(&["stage", "--name", "v2"]), @r"
@@ -143,7 +143,7 @@ fn people_read_what_was_done() {
     insta::assert_snapshot!(sandbox.shown(&["promote"]), @r"
     exit 0
     out: [RELEASE] is active in [TIME]; [RELEASE] drains
-    out: switched in [TIME]; the table is at generation [GENERATION]
+    out: the table is at generation [GENERATION]
     ");
     insta::assert_snapshot!(sandbox.shown(&["promote"]), @r"
     exit 1
@@ -153,7 +153,7 @@ fn people_read_what_was_done() {
     insta::assert_snapshot!(sandbox.shown(&["rollback"]), @r"
     exit 0
     out: back on [RELEASE] in [TIME]; [RELEASE] drains
-    out: switched in [TIME]; the table is at generation [GENERATION]
+    out: the table is at generation [GENERATION]
     ");
     insta::assert_snapshot!(sandbox.shown(&["rollback"]), @r"
     exit 0
