@@ -45,6 +45,15 @@ async fn a_staged_release_is_shown_to_previews_only() {
     let path = preview.url.strip_prefix("http://shop.test").unwrap();
     let entered = up.get(path);
     assert!(entered.header("set-cookie").starts_with("cutover-preview=d1."), "{entered:?}");
+    assert!(entered.header("set-cookie").ends_with("Max-Age=86400"), "{entered:?}");
+    let brief = PreviewRequest { lasts: Some(60), ..PreviewRequest::default() };
+    let brief = up.control.preview("ada", "v2", brief).await.unwrap();
+    let path = brief.url.strip_prefix("http://shop.test").unwrap();
+    let (token, _) = path.split_once('&').unwrap();
+    for path in [path, token, &format!("{token}&for=86400")] {
+        let entered = up.get(path);
+        assert!(entered.header("set-cookie").ends_with("Max-Age=60"), "{path}: {entered:?}");
+    }
     let view = up.view(green).await;
     assert_eq!(view.name.as_deref(), Some("v2"));
     let kinds: Vec<_> = view.components.iter().map(|one| (one.kind, one.health)).collect();
