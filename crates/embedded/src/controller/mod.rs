@@ -13,6 +13,7 @@ mod address;
 mod commit;
 mod control;
 mod crash;
+mod damage;
 mod evict;
 mod explain;
 mod gating;
@@ -145,6 +146,8 @@ struct Inner {
 #[derive(Debug)]
 struct Loaded {
     site: Option<Arc<SiteManifest>>,
+    /// Paths that are not in `site` because their files are damaged; none where it is as it was staged.
+    mended: Option<Vec<String>>,
     snapshot: Snapshot,
     services_dir: PathBuf,
     files: u64,

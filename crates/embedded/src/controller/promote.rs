@@ -135,18 +135,28 @@ impl Inner {
             )
             .because(over.join(", ")));
         }
+        let mut edits = edits(&table, id);
+        let broken = match table.default {
+            // Nobody is held on what has lost files.
+            Some(from) if self.is_damaged(&from).await => Some(from),
+            _ => None,
+        };
+        edits.extend(broken.map(|release| Edit::Close { release }));
         let now = unix_ms();
         row.promoted_at = Some(now);
         row.outside = None;
         let change = Change {
             begin: true,
-            edits: edits(&table, id),
+            edits,
             rows: vec![row],
             last_switch: Some(LastSwitch { from: table.default, to: *id, promotion: true, at: now }),
         };
         let generation = self.commit(held, operation, change).await?;
         let took_us = operation.took_us();
         let mut message = match table.default {
+            Some(from) if broken.is_some() => {
+                format!("{id} is active in {}; {from}, whose files are damaged, is closed", shown(took_us))
+            }
             Some(from) => format!("{id} is active in {}; {from} drains", shown(took_us)),
             None => format!("{id} is active in {}; it is the first release", shown(took_us)),
         };

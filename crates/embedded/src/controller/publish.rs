@@ -9,10 +9,14 @@ use cutover_engine::{
 };
 use cutover_routing::{ReleaseId, ReleaseState, Settings, Slot, Table};
 
-use super::{Inner, Loaded, locked};
+use super::{
+    Inner, Loaded,
+    damage::{self, outage},
+    locked,
+};
 
 /// Stands for a service that has no address: nothing listens on port 1, so that the edge finds it unhealthy.
-const NOWHERE: &str = "127.0.0.1:1";
+pub(super) const NOWHERE: &str = "127.0.0.1:1";
 
 /// The code of a publication that the edge refused.
 pub(super) const NOT_PUBLISHED: &str = "CUT0506";
@@ -63,7 +67,16 @@ impl Inner {
             if entry.state == ReleaseState::Closed {
                 continue;
             }
-            let loaded = self.load(id).await?;
+            let loaded = match self.load(id).await {
+                Ok(loaded) => loaded,
+                Err(error) if entry.state == ReleaseState::Active => {
+                    let problem = format!("{error}; visitors get the outage page: roll back");
+                    self.trouble(format!("files of {id}"), Some(problem));
+                    releases.insert(*id, outage());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             releases.insert(*id, self.serving(id, entry.slot, &loaded));
         }
         Ok(Publication {
@@ -95,6 +108,7 @@ impl Inner {
                 },
                 health: service.health.clone(),
             })
+            .chain(damage::instead_of_files(loaded))
             .collect();
         ReleaseServing { site: loaded.site.clone(), services }
     }
@@ -126,6 +140,7 @@ impl Inner {
         })??;
         let loaded = Arc::new(Loaded {
             site: staged.manifest.map(Arc::new),
+            mended: None,
             snapshot: staged.snapshot,
             services_dir: staged.services_dir,
             files: staged.files,

@@ -153,14 +153,21 @@ impl Inner {
         Ok(())
     }
 
-    /// Closes what cannot be served because its files are damaged; the active release only a person can replace.
+    /// Closes what cannot be served because its files are damaged. The active release, which only a person can replace, is
+    /// served without them.
     async fn close_damaged(&self) -> Result<(), Error> {
         let switch = self.switch.lock().await;
         let table = self.current_table();
         let mut closed = table.as_ref().clone();
         let mut records = Vec::new();
         for (id, entry) in &table.releases {
-            if matches!(entry.state, ReleaseState::Active | ReleaseState::Closed) {
+            if entry.state == ReleaseState::Closed {
+                continue;
+            }
+            if entry.state == ReleaseState::Active {
+                if let Some(message) = self.leave_out_damaged(id).await {
+                    records.push(own_note(Some(*id), message)?);
+                }
                 continue;
             }
             let (store, release) = (Arc::clone(&self.store), *id);
@@ -173,7 +180,11 @@ impl Inner {
                 records.push(own_note(Some(release), message)?);
             }
         }
-        if !records.is_empty() {
+        if closed == *table {
+            if !records.is_empty() {
+                self.write_for(true, Write { records, ..Write::default() }).await?;
+            }
+        } else {
             closed.generation = next_generation(self.edge.generation().max(table.generation), unix_secs())
                 .max(closed.generation);
             let write = Write { table: Some(closed.clone()), records, ..Write::default() };

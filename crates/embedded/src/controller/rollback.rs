@@ -68,8 +68,8 @@ impl Inner {
     ) -> Result<SwitchReport, Error> {
         let mut row = self.row(&to).ok_or_else(|| missing(&to))?;
         self.ready_again(&to, row.slot).await?;
-        // What cannot be published any more, because its files are damaged, cannot drain.
-        let close = now || self.load(&from).await.is_err();
+        // Nobody is held on what has lost files.
+        let close = now || self.is_damaged(&from).await;
         let at = unix_ms();
         row.outside = None;
         let change = Change {

@@ -54,6 +54,7 @@ impl Inner {
         let id = staged.id;
         let known = self.row(&id).filter(ReleaseRow::retained);
         if known.is_some() && self.current_table().state(&id).is_some() {
+            self.made_whole(&id).await?;
             self.relabel(&id, who, request).await?;
             progress.say(format!("release {id} is staged already"));
             return self.stage_report(&id, false, began).await;

@@ -9,7 +9,7 @@ use cutover_engine::{
 };
 use cutover_routing::{BUCKETS, ReleaseId, ReleaseState, Slot, Table};
 
-use super::{Inner, Loaded, address::visitor_url, locked};
+use super::{Inner, Loaded, address::visitor_url, damage, locked};
 use crate::{journal::ReleaseRow, process::ProcessStatus};
 
 impl Inner {
@@ -95,7 +95,12 @@ impl Inner {
         };
         let open = state.is_some_and(|state| state != ReleaseState::Closed);
         let site = loaded.site.as_ref().map(|_| Component {
-            health: if open { Health::Healthy } else { Health::Stopped },
+            health: match (&loaded.mended, open) {
+                (_, false) => Health::Stopped,
+                (Some(paths), true) if !paths.is_empty() => Health::Unhealthy,
+                (_, true) => Health::Healthy,
+            },
+            problem: damage::told(&loaded),
             ..component("site", ComponentKind::Site)
         });
         let running = self.supervisor.status(&row.id);
@@ -123,8 +128,9 @@ impl Inner {
                 release.components.iter().filter(|component| serves && component.health == Health::Unhealthy)
             {
                 let why = component.problem.as_deref().unwrap_or("it does not answer");
+                let service = if component.kind == ComponentKind::Site { "" } else { "service " };
                 warnings.push(format!(
-                    "service {} of release {} is unhealthy: {why}",
+                    "{service}{} of release {} is unhealthy: {why}",
                     component.name, release.id
                 ));
             }

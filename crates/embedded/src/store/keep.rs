@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cutover_edge::manifest::Blob;
+use cutover_edge::manifest::{Blob, SiteFile, SiteManifest};
 use cutover_engine::{Error, ErrorKind};
 use cutover_routing::ReleaseId;
 
@@ -72,6 +72,32 @@ pub(super) fn verify(layout: &Layout, id: &ReleaseId) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The site of a release without what is damaged of it, and the paths whose files are.
+pub(super) fn intact_site(
+    layout: &Layout,
+    id: &ReleaseId,
+) -> Result<(Option<SiteManifest>, Vec<String>), Error> {
+    let record = Record::read(layout, id)?.ok_or_else(|| not_found(id))?;
+    let Some(mut site) = record.site else { return Ok((None, Vec::new())) };
+    let files: Vec<_> = site.files.iter().collect();
+    let intact = |blob: &Blob| content::is_intact(&layout.blobs, blob);
+    let looked = parallel::map(&files, |(path, file)| {
+        let keep = |form: &Option<Blob>| form.clone().filter(intact);
+        let found = intact(&file.identity).then(|| SiteFile {
+            br: keep(&file.br),
+            zstd: keep(&file.zstd),
+            gzip: keep(&file.gzip),
+            ..SiteFile::clone(file)
+        });
+        Ok::<_, Error>((String::clone(path), found))
+    })?;
+    let damaged: Vec<String> =
+        looked.iter().filter(|(_, file)| file.is_none()).map(|(path, _)| path.clone()).collect();
+    site.files = looked.into_iter().filter_map(|(path, file)| Some((path, file?))).collect();
+    site.fallback = site.fallback.filter(|fallback| site.files.contains_key(fallback));
+    Ok((Some(site), damaged))
 }
 
 /// Removes a release and every blob that only it needed; returns the bytes that were freed. Waits for running stages.

@@ -148,4 +148,13 @@ impl Store {
     pub fn verify(&self, id: &ReleaseId) -> Result<(), Error> {
         keep::verify(&self.layout, id)
     }
+
+    /// The site of a release without what is damaged of it, and the paths whose files are. A file of which only compressed
+    /// forms are damaged is kept without them.
+    ///
+    /// # Errors
+    /// Where there is no release of this id, or its record is damaged.
+    pub fn intact_site(&self, id: &ReleaseId) -> Result<(Option<SiteManifest>, Vec<String>), Error> {
+        keep::intact_site(&self.layout, id)
+    }
 }

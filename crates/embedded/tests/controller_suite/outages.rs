@@ -1,15 +1,23 @@
 //! What visitors get when nothing can serve them, and what a person can do about it.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
+use cutover_embedded::store::Store;
 use cutover_engine::config::OutageConfig;
+use cutover_routing::ReleaseState;
 
 use crate::{
     harness::tests,
-    support::{Extra, Place, eventually, gapless},
+    restoring::damage,
+    support::{Extra, Place, Up, eventually, gapless},
 };
 
-tests!(the_outage_page_is_changed_while_it_is_shown,);
+tests!(
+    the_outage_page_is_changed_while_it_is_shown,
+    one_damaged_file_takes_no_other_with_it,
+    a_release_without_files_shows_its_visitors_the_outage_page,
+    a_damaged_release_is_left_by_promoting_another,
+);
 
 /// An app with a service at `/ext` whose place nobody takes once the release is staged.
 fn with_a_service_that_ends(place: &Place, message: &str) -> [TcpListener; 2] {
@@ -23,7 +31,7 @@ fn with_a_service_that_ends(place: &Place, message: &str) -> [TcpListener; 2] {
     listeners
 }
 
-fn says(up: &crate::support::Up, text: &str) {
+fn says(up: &Up, text: &str) {
     eventually(|| {
         let page = up.get("/ext/");
         if page.status == 503 && page.body.contains(text) { Ok(()) } else { Err(format!("{page:?}")) }
@@ -62,4 +70,94 @@ async fn the_outage_page_is_changed_while_it_is_shown() {
     says(&up, "The new shop is being mended.");
     gapless(&up.history().await);
     up.down().await;
+}
+
+const MENDING: &str = "[outage]\nmessage = \"We are mending the shop.\"\n";
+
+fn with_a_text(place: &Place) {
+    place.describe(&Extra { rest: MENDING.to_owned(), ..Extra::default() });
+}
+
+fn outage(up: &Up, path: &str) {
+    eventually(|| {
+        let page = up.get(path);
+        let shown = page.status == 503 && page.body.contains("We are mending the shop.");
+        if shown { Ok(()) } else { Err(format!("{path}: {page:?}")) }
+    });
+}
+
+async fn one_damaged_file_takes_no_other_with_it() {
+    let place = Place::new();
+    with_a_text(&place);
+    let up = place.up().await;
+    place.build("v1");
+    fs::write(place.app().join("dist/about.html"), "<!doctype html><title>about us</title>").unwrap();
+    let id = up.try_stage("v1").await.unwrap().release.id;
+    up.promote(id).await;
+    assert!(up.get("/about").body.contains("about us"));
+    up.down().await;
+    let store = Store::open(&place.state()).unwrap();
+    let blob = store.load(&id).unwrap().manifest.unwrap().files["/about.html"].identity.path(store.blobs());
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, "rubbish").unwrap();
+    let up = place.up().await;
+    up.serves("v1");
+    assert_eq!(up.get("/assets/app.v1.js").status, 200);
+    for path in ["/about", "/about.html"] {
+        outage(&up, path);
+    }
+    let warnings = up.status().await.warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("/about.html")), "{warnings:?}");
+    assert!(up.history().await.last().unwrap().message.contains("/about.html"));
+    // The same content heals it.
+    assert!(!up.try_stage("v1").await.unwrap().created);
+    let page = up.get("/about");
+    assert!(page.status == 200 && page.body.contains("about us"), "{page:?}");
+    assert!(up.status().await.warnings.is_empty(), "{:?}", up.status().await.warnings);
+    gapless(&up.history().await);
+    up.down().await;
+}
+
+async fn a_release_without_files_shows_its_visitors_the_outage_page() {
+    let place = Place::new();
+    with_a_text(&place);
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let second = up.release(&place, "v2").await;
+    up.down().await;
+    Store::open(&place.state()).unwrap().remove(&second).unwrap();
+    let up = place.up().await;
+    for path in ["/", "/deep/link", "/assets/app.v2.js"] {
+        outage(&up, path);
+    }
+    let warnings = up.status().await.warnings;
+    assert!(warnings.iter().any(|warning| warning.contains(second.as_str())), "{warnings:?}");
+    assert_eq!(up.rollback(false).await.unwrap().to, Some(first));
+    up.serves("v1");
+    assert_eq!(up.state(second).await, Some(ReleaseState::Closed));
+    up.down().await;
+}
+
+async fn a_damaged_release_is_left_by_promoting_another() {
+    for vanished in [false, true] {
+        let place = Place::new();
+        with_a_text(&place);
+        let up = place.up().await;
+        let broken = up.release(&place, "v1").await;
+        let other = up.stage(&place, "v2").await;
+        up.down().await;
+        if vanished {
+            Store::open(&place.state()).unwrap().remove(&broken).unwrap();
+        } else {
+            damage(&place, broken);
+        }
+        let up = place.up().await;
+        outage(&up, "/");
+        let report = up.promote(other).await;
+        assert!(report.changed && report.message.contains("is closed"), "{report:?}");
+        up.serves("v2");
+        assert_eq!(up.state(broken).await, Some(ReleaseState::Closed));
+        gapless(&up.history().await);
+        up.down().await;
+    }
 }
