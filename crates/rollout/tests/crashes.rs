@@ -4,7 +4,7 @@
 
 mod support;
 
-use cutover_rollout::{After, Body, Effect, Event, Situation, fold, step};
+use cutover_rollout::{Act, After, Body, Change, Effect, EffectId, Event, Situation, fold, step};
 use support::{FAULTS, Fault, Run, World, at_share, by, gradual, plan, rollback, world};
 
 /// Stories: what goes on beside the rollout itself.
@@ -173,6 +173,45 @@ fn effect_ids_are_never_used_twice() {
     }
 }
 
+/// The checks of the fake world are worth something only if they can fail.
+#[test]
+fn the_world_notices_when_it_is_wronged() {
+    let wronged = |wrong: &dyn Fn(&mut Run)| {
+        let mut run = gradual();
+        run.until(at_share(500));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| wrong(&mut run))).is_err()
+    };
+    let blue = support::blue;
+    let green = support::green;
+    let perform = |run: &mut Run, act: Act| {
+        let id = EffectId { rollout: "ro-1".parse().unwrap(), step: run.state().cursor, attempt: 99 };
+        run.perform(&Effect::Do { id, act });
+    };
+    let route = |change: Change| Act::Route(change);
+    assert!(wronged(&|run| perform(run, Act::Retire { release: blue() })), "the active release torn down");
+    assert!(wronged(&|run| perform(run, Act::Park { release: blue() })), "the default parked");
+    assert!(
+        wronged(&|run| perform(run, route(Change::Share { release: green(), width: 100 }))),
+        "a share falls"
+    );
+    assert!(
+        wronged(&|run| {
+            run.world.passed.clear();
+            perform(run, route(Change::Share { release: green(), width: 2_500 }));
+        }),
+        "visitors before the gates"
+    );
+    assert!(
+        wronged(&|run| {
+            run.until(|run| run.situation() == Situation::Draining);
+            perform(run, route(Change::Close { release: blue() }));
+            perform(run, Act::Retire { release: blue() });
+        }),
+        "torn down under traffic"
+    );
+    assert!(!wronged(&|run| perform(run, route(Change::Share { release: green(), width: 2_500 }))));
+}
+
 /// SplitMix64.
 struct Random(u64);
 
@@ -194,6 +233,7 @@ fn operators_may_say_anything_at_any_time() {
     let seeds = chosen.map_or(0..400, |seed: u64| seed..seed + 1);
     let mut ends = std::collections::BTreeMap::new();
     for seed in seeds {
+        // Shown where the test fails: the seed to run it again with.
         println!("seed {seed}");
         let mut random = Random(seed);
         let after = if random.below(2) == 0 { After::Retire } else { After::Standby };

@@ -473,3 +473,13 @@ fn forecasts_say_never_where_it_is_never() {
     assert_eq!(time, Some(Millis::mins(10)));
     assert_eq!(cutover_rollout::judge::Forecast::time(600, 0.0, 0.1), None);
 }
+
+#[test]
+fn several_measures_pass_only_together() {
+    use Verdict::{Error, Fail, Insufficient, Pass};
+    assert_eq!(Verdict::together([Pass, Pass]), Pass);
+    assert_eq!(Verdict::together([Pass, Insufficient]), Insufficient);
+    assert_eq!(Verdict::together([Insufficient, Error, Pass]), Error);
+    assert_eq!(Verdict::together([Error, Fail]), Fail);
+    assert_eq!(Verdict::together([]), Error);
+}

@@ -21,6 +21,19 @@ pub enum Verdict {
     Error,
 }
 
+impl Verdict {
+    /// Several measures as one: fail where one fails, pass where all pass. Without any there is nothing to go by.
+    pub fn together(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+        let rank = |verdict: &Verdict| match verdict {
+            Verdict::Fail => 0,
+            Verdict::Error => 1,
+            Verdict::Insufficient => 2,
+            Verdict::Pass => 3,
+        };
+        verdicts.into_iter().min_by_key(rank).unwrap_or(Verdict::Error)
+    }
+}
+
 /// Visitors of one side in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {

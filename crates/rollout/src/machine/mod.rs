@@ -6,6 +6,7 @@
 //! its outcome afterwards; after a crash an intent without outcome is looked at in the world first ([`Effect::Observe`]).
 
 mod apply;
+mod drive;
 mod effect;
 mod event;
 mod record;
