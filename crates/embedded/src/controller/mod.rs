@@ -19,6 +19,7 @@ mod explain;
 mod gating;
 mod housekeeping;
 mod keys;
+mod labels;
 mod lock;
 mod metrics;
 mod operation;

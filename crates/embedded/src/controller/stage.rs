@@ -13,7 +13,7 @@ use super::{
     CrashPoint, Inner,
     commit::Change,
     evict::{self, Retained},
-    missing,
+    labels, missing,
     operation::Operation,
     promote::unchanged,
     unix_ms,
@@ -34,10 +34,12 @@ impl Inner {
         progress: Progress,
     ) -> Result<StageReport, Error> {
         let held = self.prepare.lock().await;
-        self.stage_held(&held, &who, &request, &progress).await
+        let mut report = self.stage_held(&held, &who, &request, &progress).await?;
+        self.relabel(&mut report, &who, &request).await?;
+        Ok(report)
     }
 
-    /// Staging under the lock.
+    /// Staging under the lock. Content that is there already keeps its labels: what comes after may be refused.
     async fn stage_held(
         self: &Arc<Self>,
         held: &Prepare<'_>,
@@ -46,6 +48,8 @@ impl Inner {
         progress: &Progress,
     ) -> Result<StageReport, Error> {
         let began = Instant::now();
+        let known = self.with_world(|world| world.rows.keys().copied().collect());
+        labels::check(request, &known)?;
         let config = self.read_config(&request.config).await?;
         let base = config.base.clone();
         progress.say(format!("reading {}", request.config.display()));
@@ -54,8 +58,10 @@ impl Inner {
         let id = staged.id;
         let known = self.row(&id).filter(ReleaseRow::retained);
         if known.is_some() && self.current_table().state(&id).is_some() {
+            if let Some(why) = known.and_then(|row| row.barred) {
+                return Err(barred(&id, &why));
+            }
             self.made_whole(&id).await?;
-            self.relabel(&id, who, request).await?;
             progress.say(format!("release {id} is staged already"));
             return self.stage_report(&id, false, began).await;
         }
@@ -182,11 +188,19 @@ impl Inner {
         })?
     }
 
-    /// The slot the active release does not have.
+    /// The slot the active release does not have; before the first promotion one that nobody has, if there is one.
     fn free_slot(&self) -> Slot {
         self.with_world(|world| {
             let active = world.table.default.and_then(|id| world.table.slot(&id));
-            active.map_or(Slot::Blue, Slot::other)
+            let taken = |slot| {
+                let mut entries = world.table.releases.values();
+                entries.any(|entry| entry.slot == Some(slot) && entry.state != ReleaseState::Closed)
+            };
+            match active {
+                Some(slot) => slot.other(),
+                None if taken(Slot::Blue) && !taken(Slot::Green) => Slot::Green,
+                None => Slot::Blue,
+            }
         })
     }
 
@@ -242,7 +256,16 @@ impl Inner {
     }
 
     /// The same content again, perhaps under another name.
-    async fn relabel(&self, id: &ReleaseId, who: &str, request: &StageRequest) -> Result<(), Error> {
+    async fn relabel(
+        &self,
+        report: &mut StageReport,
+        who: &str,
+        request: &StageRequest,
+    ) -> Result<(), Error> {
+        if report.created {
+            return Ok(());
+        }
+        let id = &report.release.id.clone();
         let _held = self.switch.lock().await;
         let mut row = self.row(id).ok_or_else(|| missing(id))?;
         let before = (row.name.clone(), row.commit.clone());
@@ -256,6 +279,8 @@ impl Inner {
         let write =
             crate::journal::Write { releases: vec![row.clone()], records: vec![note], ..Default::default() };
         self.write(write).await?;
+        report.release.name.clone_from(&row.name);
+        report.release.commit.clone_from(&row.commit);
         self.change_world(|world| {
             world.rows.insert(*id, row);
         });
@@ -281,21 +306,25 @@ impl Inner {
     ) -> Result<DeployReport, Error> {
         let held = self.prepare.lock().await;
         let default = self.current_table().default;
-        let stage = self.stage_held(&held, &who, &request, &progress).await?;
+        let mut stage = self.stage_held(&held, &who, &request, &progress).await?;
         let id = stage.release.id;
         let table = self.current_table();
         if table.default == Some(id) {
+            self.relabel(&mut stage, &who, &request).await?;
             let gates = stage.release.gates.clone();
             return Ok(DeployReport { stage, gates, switch: unchanged("promote", &table, id) });
         }
         let operation = Operation::new(&who, "deploy", Some(id), request.skip_gates.clone())?;
         self.begin(&operation).await?;
-        let promote = PromoteRequest { release: Some(id.to_string()), reason: request.skip_gates };
+        let promote = PromoteRequest { release: Some(id.to_string()), reason: request.skip_gates.clone() };
         let switched = self.promote_held(&held, &who, promote, &progress, Some(default)).await;
         match switched {
             Ok(switch) => {
                 let message = format!("deployed {id} in {} ms", stage.took_ms + operation.took_ms());
                 self.end(&operation, message, Some(switch.generation)).await;
+                // The visitors are there; that a label cannot be written does not undo it.
+                let labelled = self.relabel(&mut stage, &who, &request).await;
+                self.trouble(format!("labels of {id}"), labelled.err().map(|error| error.to_string()));
                 let gates: Vec<GateResult> = self.row(&id).map(|row| row.gates).unwrap_or_default();
                 Ok(DeployReport { stage, gates, switch })
             }

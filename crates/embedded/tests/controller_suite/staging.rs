@@ -5,9 +5,9 @@ use std::{fs, sync::Mutex};
 use cutover_embedded::controller::{CrashHook, CrashPoint};
 use cutover_engine::{
     Control, ErrorKind,
-    control::{ComponentKind, Health, PreviewRequest, Progress, StageRequest, Verdict},
+    control::{ComponentKind, Health, PreviewRequest, Progress, StageRequest, Verdict, WithdrawRequest},
 };
-use cutover_routing::ReleaseState;
+use cutover_routing::{ReleaseState, Slot};
 
 use crate::{
     harness::tests,
@@ -23,6 +23,8 @@ tests!(
     what_the_edge_refuses_is_put_back,
     releases_are_found_by_id_start_and_name,
     a_fixed_upstream_takes_one_release_per_slot,
+    before_the_first_promotion_both_slots_are_used,
+    a_refused_command_renames_nothing,
     every_event_is_history,
     settings_that_differ_are_shown,
 );
@@ -198,6 +200,61 @@ async fn a_fixed_upstream_takes_one_release_per_slot() {
     let error = up.try_stage("v3").await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0513"), "{error:?}");
     assert!(error.hints[0].contains(green.as_str()), "{error:?}");
+    up.down().await;
+}
+
+async fn before_the_first_promotion_both_slots_are_used() {
+    let place = Place::new();
+    let listeners: Vec<_> = (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses: Vec<_> = listeners.iter().map(|one| one.local_addr().unwrap()).collect();
+    let rest = format!(
+        "[[service]]\nname = \"old\"\nroutes = [\"/old/*\"]\nupstream = {{ blue = \"http://{}\", green = \"http://{}\" }}\n",
+        addresses[0], addresses[1]
+    );
+    place.describe(&Extra { rest, ..Extra::default() });
+    let up = place.up().await;
+    let first = up.stage(&place, "v1").await;
+    let second = up.stage(&place, "v2").await;
+    assert_eq!(
+        (up.view(first).await.slot, up.view(second).await.slot),
+        (Some(Slot::Blue), Some(Slot::Green))
+    );
+    place.build("v3");
+    let error = up.try_stage("v3").await.unwrap_err();
+    assert_eq!(error.code, "CUT0513", "there is no third: {error:?}");
+    up.promote(second).await;
+    up.serves("v2");
+    up.down().await;
+}
+
+async fn a_refused_command_renames_nothing() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let second = up.release(&place, "v2").await;
+    let history = up.history().await.len();
+    for name in ["", "a\nb", &"x".repeat(3000), first.as_str()] {
+        let error = up.try_stage(name).await.unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Invalid, "CUT0521"), "{name:?}");
+    }
+    assert_eq!(up.history().await.len(), history);
+    up.control.withdraw("ada", second.as_str(), WithdrawRequest::default()).await.unwrap();
+    for deploy in [true, false] {
+        let error = if deploy {
+            up.control.deploy("ada", up.request("renamed"), Progress::none()).await.unwrap_err()
+        } else {
+            up.try_stage("renamed").await.unwrap_err()
+        };
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0514"), "{error:?}");
+    }
+    assert_eq!(up.view(second).await.name.as_deref(), Some("v2"));
+    // What is allowed renames.
+    let pardon = WithdrawRequest { pardon: true, ..WithdrawRequest::default() };
+    up.control.withdraw("ada", second.as_str(), pardon).await.unwrap();
+    let deployed = up.control.deploy("ada", up.request("renamed"), Progress::none()).await.unwrap();
+    assert_eq!(deployed.stage.release.name.as_deref(), Some("renamed"));
+    assert_eq!(up.view(second).await.name.as_deref(), Some("renamed"));
+    gapless(&up.history().await);
     up.down().await;
 }
 
