@@ -452,3 +452,27 @@ fn a_teardown_that_fails_is_a_persons_and_nobodys_way_back() {
     assert!(other.happen(&Event::Supersede { by: "ro-2".parse().unwrap() }));
     assert_eq!((other.situation(), other.state().owes()), (Situation::Superseded, vec![blue()]));
 }
+
+/// Journals as version 1 wrote them. They are never written anew: what stands in a journal is read for ever.
+#[test]
+fn journals_of_earlier_versions_are_read_and_gone_on_with() {
+    let mut read = 0;
+    for (name, text, ended) in [
+        ("done", include_str!("journals/v1-done.jsonl"), Situation::Done),
+        ("rolled back", include_str!("journals/v1-rolled-back.jsonl"), Situation::RolledBack),
+        ("superseded", include_str!("journals/v1-superseded.jsonl"), Situation::Superseded),
+    ] {
+        let records: Vec<Record> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let written: Vec<String> =
+            records.iter().map(|record| serde_json::to_string(record).unwrap()).collect();
+        assert_eq!(written, text.lines().collect::<Vec<_>>(), "{name}: the form of records has changed");
+        assert_eq!(fold(&records).unwrap().unwrap().situation(), ended, "{name}");
+        for cut in 1..records.len() {
+            let state = fold(&records[..cut]).unwrap().unwrap();
+            let next = step(Some(&state), &Event::Restarted, records[cut].at).unwrap();
+            assert!(state.ended.is_some() || !next.records.is_empty(), "{name} cut at {cut}");
+            read += 1;
+        }
+    }
+    assert!(read > 200, "{read}");
+}

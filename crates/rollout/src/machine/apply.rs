@@ -120,15 +120,7 @@ fn change(state: &mut State, body: &Body, at: u64) -> Checked {
             state.watch.verdicts.insert(gate.clone(), *verdict);
             Ok(())
         }
-        Body::Watched { counted, waited, good } => {
-            check(!matches!(does(state), Some(Does::Act(_)) | None), "nothing is waited for here")?;
-            let passed = at.saturating_sub(state.watch.mark);
-            check(*counted <= state.watch.counted + passed, "more time counted than passed")?;
-            check(*waited <= state.watch.waited + passed, "more time waited than passed")?;
-            let watch = &mut state.watch;
-            (watch.mark, watch.counted, watch.waited, watch.good) = (at, *counted, *waited, *good);
-            Ok(())
-        }
+        Body::Watched { counted, waited, good } => watched(state, *counted, *waited, *good, at),
         Body::Held { why } => {
             check(!state.going_back() && state.pending.is_none(), "nothing to hold")?;
             state.held = Some(Held { why: why.clone(), since: at });
@@ -150,22 +142,8 @@ fn change(state: &mut State, body: &Body, at: u64) -> Checked {
         }
         Body::Advanced { from, to, why, .. } => advance(state, *from, *to, why, at),
         Body::UndoStarted { round, cause, close, steps, .. } => {
-            check(state.way_back().is_ok(), "there is no way back")?;
-            check(
-                *round == state.undo.as_ref().map_or(0, |undo| undo.round) + 1,
-                "the way back is out of turn",
-            )?;
-            check(!steps.is_empty(), "the way back has no steps")?;
-            let harder = state.undo.as_ref().is_none_or(|undo| *close && !undo.close);
-            check(harder, "the way back has begun")?;
-            let gate = matches!(&state.pending, Some(Pending { act: Act::Gate(_), .. }));
-            check(!gate, "a gate still runs")?;
-            state.undo =
-                Some(Undo { round: *round, cause: cause.clone(), close: *close, steps: steps.clone() });
-            (state.held, state.paused, state.ended) = (None, None, None);
-            state.cut_short = false;
-            enter(state, Cursor::Undo { round: *round, step: 0 }, at);
-            Ok(())
+            let undo = Undo { round: *round, cause: cause.clone(), close: *close, steps: steps.clone() };
+            begin_undo(state, undo, at)
         }
         Body::UndoAdvanced { from, to, why, .. } => {
             let round = state.undo.as_ref().map_or(0, |undo| undo.round);
@@ -256,6 +234,31 @@ fn settle(state: &mut State, id: &EffectId, outcome: &Outcome, at: u64) -> Check
     };
     state.not_before = if state.done { 0 } else { at.saturating_add(super::step::pause_after(state.tries)) };
     state.failed = (!state.done).then(|| outcome.clone());
+    Ok(())
+}
+
+fn begin_undo(state: &mut State, undo: Undo, at: u64) -> Checked {
+    check(state.way_back().is_ok(), "there is no way back")?;
+    let before = state.undo.as_ref();
+    check(undo.round == before.map_or(0, |before| before.round) + 1, "the way back is out of turn")?;
+    check(!undo.steps.is_empty(), "the way back has no steps")?;
+    check(before.is_none_or(|before| undo.close && !before.close), "the way back has begun")?;
+    let gate = matches!(&state.pending, Some(Pending { act: Act::Gate(_), .. }));
+    check(!gate, "a gate still runs")?;
+    (state.held, state.paused, state.ended) = (None, None, None);
+    state.cut_short = false;
+    enter(state, Cursor::Undo { round: undo.round, step: 0 }, at);
+    state.undo = Some(undo);
+    Ok(())
+}
+
+fn watched(state: &mut State, counted: u64, waited: u64, good: bool, at: u64) -> Checked {
+    check(!matches!(does(state), Some(Does::Act(_)) | None), "nothing is waited for here")?;
+    let watch = &mut state.watch;
+    let passed = at.saturating_sub(watch.mark);
+    check(counted <= watch.counted + passed, "more time counted than passed")?;
+    check(waited <= watch.waited + passed, "more time waited than passed")?;
+    (watch.mark, watch.counted, watch.waited, watch.good) = (at, counted, waited, good);
     Ok(())
 }
 
