@@ -6,16 +6,19 @@ use cutover_engine::{
     Control, ErrorKind,
     control::{ExplainRequest, Progress, PromoteRequest, StageRequest, Verdict},
 };
-use cutover_routing::ReleaseState;
+use cutover_routing::{Entry, ReleaseId, ReleaseState, Slot};
 
 use crate::{
     harness::tests,
-    support::{Extra, Place, ask, data, eventually, eventually_async, gapless},
+    support::{Extra, Place, Up, ask, data, eventually, eventually_async, gapless},
 };
 
 tests!(
     a_promotion_and_its_rollback_move_new_visitors,
     asked_again_nothing_changes,
+    nothing_of_blue_changes_while_green_is_staged,
+    releases_in_a_row_alternate_between_the_slots,
+    an_address_and_its_status_stay_the_same_through_a_switch,
     a_rollback_by_force_closes_what_was_left,
     nothing_to_promote_and_nothing_to_go_back_to_is_said,
     a_failed_gate_keeps_visitors_away_unless_overruled,
@@ -333,4 +336,113 @@ async fn an_ended_controller_refuses_operations() {
     let error = up.try_promote(green.as_str(), None).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Unavailable, "CUT0607"));
     assert!(place.processes().is_empty());
+}
+
+/// Everything about a release that somebody could notice.
+#[derive(Debug, PartialEq)]
+struct Picture {
+    entry: Entry,
+    /// Every file of the release in the store with its bytes.
+    blobs: Vec<(String, Vec<u8>)>,
+    services: Vec<(Option<u32>, Option<String>, u32)>,
+    /// Path, status, entity tag and body as the edge gives them.
+    answers: Vec<(String, u16, String, String)>,
+    pid: String,
+}
+
+impl Picture {
+    async fn of(up: &Up, place: &Place, id: ReleaseId, version: &str) -> Self {
+        let store = cutover_embedded::store::Store::open(&place.state()).unwrap();
+        let manifest = store.load(&id).unwrap().manifest.unwrap();
+        let blobs = manifest
+            .files
+            .iter()
+            .map(|(path, file)| (path.clone(), fs::read(file.identity.path(store.blobs())).unwrap()))
+            .collect();
+        let services = up.view(id).await.components.into_iter();
+        let paths = ["/".to_owned(), format!("/assets/app.{version}.js")];
+        let answers = paths.map(|path| {
+            let answer = up.get(&path);
+            let tag = answer.header("etag").to_owned();
+            assert!(!tag.is_empty(), "{answer:?}");
+            (path, answer.status, tag, answer.body)
+        });
+        Self {
+            entry: up.control.table().await.unwrap().releases[&id],
+            blobs,
+            services: services.map(|one| (one.pid, one.address, one.restarts)).collect(),
+            answers: answers.into(),
+            pid: up.get("/api/pid").body,
+        }
+    }
+}
+
+async fn nothing_of_blue_changes_while_green_is_staged() {
+    let place = Place::new();
+    let up = place.up().await;
+    let blue = up.release(&place, "v1").await;
+    let before = Picture::of(&up, &place, blue, "v1").await;
+    assert!(before.services.iter().any(|(pid, ..)| pid.is_some()), "{before:?}");
+    let sick = data(&up).join("v2.sick");
+    fs::write(&sick, "").unwrap();
+    place.build("v2");
+    let (said, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (control, request) = (Arc::clone(&up.control), up.request("v2"));
+    let progress = Progress::new(move |line| drop(said.send(line)));
+    let staging = tokio::spawn(async move { control.stage("ada", request, progress).await });
+    while !hears.recv().await.unwrap().contains("starting") {}
+    // Green's files are there and its service is starting.
+    assert_eq!(Picture::of(&up, &place, blue, "v1").await, before);
+    assert!(!staging.is_finished());
+    fs::remove_file(sick).unwrap();
+    let green = staging.await.unwrap().unwrap().release;
+    assert_eq!(Picture::of(&up, &place, blue, "v1").await, before);
+    assert!(green.components.iter().all(|one| one.pid.is_none_or(|pid| pid.to_string() != before.pid)));
+    up.down().await;
+}
+
+async fn releases_in_a_row_alternate_between_the_slots() {
+    let place = Place::new();
+    let up = place.up().await;
+    let mut slots = Vec::new();
+    for version in ["v1", "v2", "v3"] {
+        let id = up.release(&place, version).await;
+        slots.push(up.control.table().await.unwrap().slot(&id));
+        assert_eq!(up.view(id).await.slot, *slots.last().unwrap());
+        up.serves(version);
+    }
+    assert_eq!(slots, [Some(Slot::Blue), Some(Slot::Green), Some(Slot::Blue)]);
+    up.down().await;
+}
+
+async fn an_address_and_its_status_stay_the_same_through_a_switch() {
+    let place = Place::new();
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    let green = up.stage(&place, "v2").await;
+    let pin = up.get("/").header("set-cookie").split(';').next().unwrap().to_owned();
+    assert!(!pin.is_empty());
+    let url = up.status().await.url;
+    let look = |step: &str, pages: &str| {
+        for path in ["/", "/deep/link?x=1", "/api/version"] {
+            for headers in [vec![], vec![("cookie", pin.as_str())]] {
+                let answer = up.get_with(path, &headers);
+                assert_eq!(
+                    (answer.status, answer.header("location")),
+                    (200, ""),
+                    "{step}: {path} {answer:?}"
+                );
+                if !path.starts_with("/api") {
+                    assert!(answer.body.contains(&format!("<title>{pages}<")), "{step}: {path} {answer:?}");
+                }
+            }
+        }
+    };
+    look("before", "v1");
+    up.promote(green).await;
+    look("after the promotion", "v2");
+    up.rollback(false).await.unwrap();
+    look("after the rollback", "v1");
+    assert_eq!(up.status().await.url, url);
+    up.down().await;
 }
