@@ -87,7 +87,7 @@ impl Reserve {
     /// Bytes that this user may still write; none where the file system does not say.
     fn free(&self) -> Option<u64> {
         let found = statvfs(self.path.parent()?).ok()?;
-        Some(u64::from(found.blocks_available()).saturating_mul(u64::from(found.fragment_size())))
+        Some(found.blocks_available().saturating_mul(found.fragment_size()))
     }
 }
 
