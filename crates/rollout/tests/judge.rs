@@ -234,6 +234,28 @@ fn an_equal_release_passes_about_when_it_was_forecast() {
     }
 }
 
+#[test]
+fn a_release_that_turns_bad_after_a_long_good_time_is_found_soon() {
+    for (turned, most) in [(0.05, 12), (0.1, 5), (0.5, 2)] {
+        for good in [10, 100, 400] {
+            let traffic = Traffic { green: 100, blue: 900, windows: good + 100 };
+            let rates = |window: u64| (if window < good { 0.01 } else { turned }, 0.01);
+            let mut random = Random(8);
+            let needed = (0..30)
+                .map(|_| {
+                    let window = first_alarm(&mut careful(), traffic, &rates, &mut random)?;
+                    window.checked_sub(good).map(|windows| windows + 1)
+                })
+                .collect();
+            let (found, median) = median(needed);
+            println!(
+                "good for {good} windows, then {turned}: found in {found:.2} of runs, median {median} windows"
+            );
+            assert!(found >= 0.9 && median <= most, "{turned} after {good}: {found}, {median}");
+        }
+    }
+}
+
 /// Visitors with habits: most fail never, some fail often, and all of them make many requests over many windows.
 struct Crowd {
     /// Which release and how often each fails, by number.

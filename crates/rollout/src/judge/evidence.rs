@@ -38,10 +38,15 @@ pub(super) struct Evidence {
     line: Margin,
     /// One for each guess.
     logs: Vec<f64>,
+    /// None of them grows above this. Evidence may be thrown away (what is left is still a supermartingale), and is, so
+    /// that a release that was good for long does not have to outweigh all of it when it turns bad.
+    cap: f64,
     /// The largest mean so far.
     peak: f64,
     blue: Tally,
     green: Tally,
+    /// Green's visitors and failures with older windows counting less: what green is like now.
+    recent: (f64, f64),
 }
 
 /// How many guesses there are at most: what a mixture costs.
@@ -50,12 +55,14 @@ pub(super) const GUESSES: usize = 7;
 const HELD_BACK: f64 = 0.001;
 /// Strength of the belief, before anything is seen, that failures are rare: as if 0.2 of 20 visitors had failed.
 const PRIOR: (f64, f64) = (0.2, 20.0);
+/// How much less each older window counts in what green is like now.
+const FADE: f64 = 0.9;
 /// Rates are kept this far from 0 and 1.
 const EDGE: f64 = 1e-9;
 
 impl Evidence {
     /// No evidence yet. `baseline` is what is known of blue from before; it informs guesses and proves nothing.
-    pub(super) fn new(hypothesis: Hypothesis, line: Margin, baseline: Tally) -> Evidence {
+    pub(super) fn new(hypothesis: Hypothesis, line: Margin, baseline: Tally, cap: f64) -> Evidence {
         let count = match hypothesis {
             Hypothesis::AtMost => GUESSES,
             Hypothesis::AtLeast => 4,
@@ -64,9 +71,11 @@ impl Evidence {
             hypothesis,
             line,
             logs: vec![0.0; count],
+            cap,
             peak: 0.0,
             blue: baseline,
             green: Tally::default(),
+            recent: (0.0, 0.0),
         }
     }
 
@@ -82,11 +91,14 @@ impl Evidence {
                 // ln(h + (1 - h) e^factor), without overflow.
                 let (most, least) = (factor + (1.0 - HELD_BACK).ln(), HELD_BACK.ln());
                 *log += most.max(least) + (-(most - least).abs()).exp().ln_1p();
+                *log = log.min(self.cap);
             }
             self.peak = self.peak.max(self.log());
         }
         self.blue = self.blue.plus(blue);
         self.green = self.green.plus(green);
+        let fade = |before: f64, now: u64| before * FADE + now as f64;
+        self.recent = (fade(self.recent.0, green.visitors), fade(self.recent.1, green.failed));
     }
 
     /// The logarithm of the e-value as it is now.
@@ -111,9 +123,10 @@ impl Evidence {
         let blue = rate(if compared { self.blue } else { self.green }, rare, PRIOR.1);
         let bound = self.line.at(blue).clamp(EDGE, 1.0 - EDGE);
         let own = rate(self.green, bound.min(blue), 5.0);
+        let now = (self.recent.1 + bound.min(blue) * 5.0) / (self.recent.0 + 5.0);
         let greens = match self.hypothesis {
             Hypothesis::AtMost => vec![
-                own.max(bound * 1.2),
+                now.max(bound * 1.2),
                 bound * 1.5,
                 bound * 2.0,
                 bound * 4.0,
@@ -271,7 +284,7 @@ mod tests {
     fn extreme_counts_give_numbers() {
         for line in [Margin::EQUAL, Margin { times: 1.0, plus: 0.01 }, Margin::limit(0.05)] {
             for hypothesis in [Hypothesis::AtMost, Hypothesis::AtLeast] {
-                let mut evidence = Evidence::new(hypothesis, line, Tally::default());
+                let mut evidence = Evidence::new(hypothesis, line, Tally::default(), 1e6);
                 for (visitors, failed) in [(1, 0), (1_000_000_000, 0), (1_000_000_000, 1_000_000_000), (3, 3)]
                 {
                     let tally = Tally { visitors, failed };

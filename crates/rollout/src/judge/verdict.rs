@@ -21,6 +21,9 @@ pub enum Verdict {
     Error,
 }
 
+/// So much beyond what a pass needs (a factor of 20, for a few unlucky visitors) evidence in favour is kept.
+const ENOUGH: f64 = 3.0;
+
 impl Verdict {
     /// Several measures as one: fail where one fails, pass where all pass. Without any there is nothing to go by.
     pub fn together(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
@@ -83,7 +86,7 @@ pub struct Judgement {
     pub blue: Tally,
     /// Evidence that green is over the rule's `fail_over`: an e-value, capped at 1e12. At `1/alpha` the verdict is fail.
     pub against: f64,
-    /// Evidence that green is under the rule's `pass_under`. At `1/beta` the verdict is pass.
+    /// Evidence that green is under the rule's `pass_under`. At `1/beta` the verdict is pass; little more is kept.
     pub in_favour: f64,
     /// How old the newest evidence is, in milliseconds; none: there is none.
     pub age: Option<u64>,
@@ -126,8 +129,8 @@ impl Judge {
     pub fn new(rule: Rule, baseline: Tally, now: u64) -> Result<Judge, RuleError> {
         rule.check()?;
         Ok(Judge {
-            not_worse: Evidence::new(Hypothesis::AtMost, rule.fail_over, baseline),
-            worse: Evidence::new(Hypothesis::AtLeast, rule.pass_under, baseline),
+            not_worse: Evidence::new(Hypothesis::AtMost, rule.fail_over, baseline, 100.0),
+            worse: Evidence::new(Hypothesis::AtLeast, rule.pass_under, baseline, ENOUGH - rule.beta.ln()),
             rule,
             started: now,
             last: None,
