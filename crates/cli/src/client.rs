@@ -70,9 +70,13 @@ impl Client {
                 return Err(not_running(&state.display()));
             }
             if begun.elapsed() > STARTING {
-                return Err(not_running(&state.display())
-                    .because("one has the directory and does not say where it takes commands")
-                    .hint("its log says what keeps it"));
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "CUT0910",
+                    format!("the cutover up on {} does not say where it takes commands", state.display()),
+                )
+                .because("it is still starting, or cannot write control.json")
+                .hint("its log says what keeps it; a full disk is the usual reason"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// First and longest pause between two attempts.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// What is to be written where.
 pub(super) struct Announcement {

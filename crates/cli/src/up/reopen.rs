@@ -19,8 +19,10 @@ use super::{relay::Relay, state};
 
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_secs(2);
-/// Longest pause between two attempts, and the pause between two repetitions of the trouble in the log.
-const LONGEST: Duration = Duration::from_secs(60);
+/// Longest pause between two attempts.
+const LONGEST: Duration = Duration::from_secs(15);
+/// Pause between two repetitions of the trouble in the log where nothing is attempted.
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// What the controller is opened with.
 pub(super) struct Opener {
@@ -51,7 +53,7 @@ impl Opener {
         let mut held = state::hold(&self.state);
         let mut pause = LOOK;
         let mut next_attempt = Instant::now() + pause;
-        let mut next_word = Instant::now() + LONGEST;
+        let mut next_word = Instant::now() + REPEAT;
         let mut last = then.clone();
         loop {
             tokio::time::sleep(LOOK).await;
@@ -81,7 +83,7 @@ impl Opener {
             }
             if due || Instant::now() >= next_word {
                 report(&why);
-                next_word = Instant::now() + LONGEST;
+                next_word = Instant::now() + REPEAT;
             }
         }
     }
