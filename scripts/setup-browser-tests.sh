@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that what the browser tests need is here: node 20 or newer, npm, Chromium, and the packages of the test and
-# bundler projects. Installs what it may; says plainly what is missing and ends with 1 where it may not.
+# Makes sure that what the browser tests need is here: Node 20.19, 22.12 or newer, npm, Chromium, and the packages of the
+# test and bundler projects. Installs what it may; says plainly what is missing and ends with 1 where it may not.
 set -eu
 cd "$(dirname "$0")/.."
 

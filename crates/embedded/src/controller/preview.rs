@@ -46,6 +46,9 @@ impl Inner {
                 .hint("stage it again"));
             }
             Some(ReleaseState::Closed) => {
+                if let Some(why) = &row.barred {
+                    return Err(super::stage::barred(&row.id, why));
+                }
                 return Err(Error::new(
                     ErrorKind::Refused,
                     "CUT0510",

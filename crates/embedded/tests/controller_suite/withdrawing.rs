@@ -60,6 +60,8 @@ async fn a_withdrawn_release_stays_barred_until_it_is_pardoned() {
     up.down().await;
     let up = place.up().await;
     assert!(up.try_promote("v2", None).await.is_err(), "a restart lifts nothing");
+    let shown = up.control.preview("ada", "v2", PreviewRequest::default()).await.unwrap_err();
+    assert!(shown.code == "CUT0514" && shown.hints[0].contains("--pardon"), "{shown:?}");
     let pardon = WithdrawRequest { pardon: true, ..WithdrawRequest::default() };
     assert!(up.control.withdraw("ada", "v2", pardon.clone()).await.unwrap().changed);
     assert!(!up.control.withdraw("ada", "v2", pardon).await.unwrap().changed);
