@@ -14,7 +14,7 @@ use cutover_engine::{
 use cutover_routing::{Edit, ReleaseId, ReleaseState, Slot};
 use tokio::task::JoinHandle;
 
-use super::{Inner, commit::Change, evict, locked, rollback::on_standby, unix_ms};
+use super::{Inner, alert::Alerts, commit::Change, evict, locked, rollback::on_standby, unix_ms};
 use crate::journal::ReleaseRow;
 
 /// Pause before services that could not be started are tried again.
@@ -25,6 +25,7 @@ pub(super) fn watch(inner: &Arc<Inner>) -> JoinHandle<()> {
     let (pace, inner) = (inner.options.pace, Arc::downgrade(inner));
     tokio::spawn(async move {
         let mut since_starts = Duration::ZERO;
+        let mut alerts = Alerts::default();
         loop {
             tokio::time::sleep(pace).await;
             let Some(inner) = Weak::upgrade(&inner) else { return };
@@ -34,6 +35,7 @@ pub(super) fn watch(inner: &Arc<Inner>) -> JoinHandle<()> {
                 Inner::start_others(&inner);
             }
             inner.look_after_disk().await;
+            inner.look_for_errors(&mut alerts).await;
             let result = inner.tidy().await;
             inner.trouble("housekeeping", result.err().map(|error| error.to_string()));
         }

@@ -10,6 +10,7 @@
 //! are made or removed, which takes as long as it takes. Where both are held, `prepare` was taken first.
 
 mod address;
+mod alert;
 mod commit;
 mod control;
 mod crash;

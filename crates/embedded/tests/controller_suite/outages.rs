@@ -9,7 +9,7 @@ use cutover_routing::ReleaseState;
 use crate::{
     harness::tests,
     restoring::damage,
-    support::{Extra, Place, Up, eventually, gapless},
+    support::{Extra, Place, Up, eventually, eventually_async, gapless},
 };
 
 tests!(
@@ -17,6 +17,7 @@ tests!(
     one_damaged_file_takes_no_other_with_it,
     a_release_without_files_shows_its_visitors_the_outage_page,
     a_damaged_release_is_left_by_promoting_another,
+    a_release_that_fails_its_visitors_is_told_of_once_and_while_it_lasts,
 );
 
 /// An app with a service at `/ext` whose place nobody takes once the release is staged.
@@ -160,4 +161,33 @@ async fn a_damaged_release_is_left_by_promoting_another() {
         gapless(&up.history().await);
         up.down().await;
     }
+}
+
+async fn a_release_that_fails_its_visitors_is_told_of_once_and_while_it_lasts() {
+    let place = Place::new();
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    let warning = eventually_async(|| async {
+        assert_eq!(up.get("/api/fail").status, 500);
+        let warnings = up.status().await.warnings;
+        warnings.iter().find(|w| w.contains("errors (5xx)")).cloned().ok_or(format!("{warnings:?}"))
+    })
+    .await;
+    assert!(warning.contains("answers in the last 60 s"), "{warning}");
+    let told = || async {
+        let history = up.history().await;
+        history.into_iter().filter(|entry| entry.verb == "alert").collect::<Vec<_>>()
+    };
+    let first = eventually_async(|| async {
+        let told = told().await;
+        if told.is_empty() { Err("the history has no alert".to_owned()) } else { Ok(told) }
+    })
+    .await;
+    assert!(first[0].message.contains("fails its visitors") && first[0].who == "cutover", "{first:?}");
+    for _ in 0..20 {
+        up.get("/api/fail");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(told().await.len(), 1, "while it lasts it is not told again");
+    up.down().await;
 }
