@@ -10,5 +10,8 @@ pub mod error;
 pub use control::Control;
 pub use error::{Error, ErrorKind};
 
+// What rollouts are made of: plan, judgement, state machine.
+pub use cutover_rollout as rollout;
+
 // What the operations speak of, so that their users need no other crate.
 pub use cutover_routing::{ReleaseId, ReleaseState, Slot, Table};

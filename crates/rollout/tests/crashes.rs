@@ -24,6 +24,7 @@ fn stories() -> Vec<(&'static str, Run)> {
         ("first", Run::open(world(false), &plan("instant", After::Retire, false))),
         ("instant", Run::open(world(true), &plan("instant", After::Retire, true))),
         ("standby", Run::open(world(true), &plan("50%, 100% for 1m", After::Standby, true))),
+        ("parked", Run::open(world(true), &plan("instant", After::Park, true))),
     ];
     for name in ["rolled back at 25%", "withdrawn at 25%", "superseded at 25%"] {
         let mut run = gradual();
@@ -236,7 +237,7 @@ fn operators_may_say_anything_at_any_time() {
         // Shown where the test fails: the seed to run it again with.
         println!("seed {seed}");
         let mut random = Random(seed);
-        let after = if random.below(2) == 0 { After::Retire } else { After::Standby };
+        let after = [After::Retire, After::Standby, After::Park][usize::try_from(random.below(3)).unwrap()];
         let mut run = Run::open(world(true), &plan("staff, 5%, 25%, 100%", after, true));
         run.world.forced = true;
         for _ in 0..40 {

@@ -75,6 +75,7 @@ fn opened(plan: Plan, at: u64) -> State {
         routed: false,
         promoted: false,
         retiring: false,
+        parked: false,
         cut_short: false,
         ended: None,
     }
@@ -196,6 +197,7 @@ fn intent(state: &mut State, id: &EffectId, act: &Act) -> Checked {
     state.failed = None;
     state.routed |= matches!(act, Act::Route(_)) && !state.going_back();
     state.retiring |= matches!(act, Act::Retire { .. });
+    state.parked |= matches!(act, Act::Park { release } if state.plan.blue == Some(*release));
     state.pending = Some(Pending { id: id.clone(), act: act.clone(), look: None, asked: false });
     Ok(())
 }
@@ -309,7 +311,7 @@ fn end(state: &mut State, how: &End) -> Checked {
     let complete = last && state.complete();
     let holds = match how {
         End::Done { standby } => {
-            let warm = matches!(does(state), Some(Does::Act(Act::Standby { .. })));
+            let warm = matches!(does(state), Some(Does::Act(Act::Standby { .. } | Act::Park { .. })));
             complete && !state.going_back() && state.ended.is_none() && *standby == warm
         }
         End::RolledBack => complete && state.going_back(),

@@ -177,7 +177,7 @@ impl Work {
                 self.put(Body::Advanced { from, to: from + 1, why, facts })?;
             }
             Cursor::Forward(_) => {
-                let standby = matches!(self.does(), Some(Does::Act(Act::Standby { .. })));
+                let standby = matches!(self.does(), Some(Does::Act(Act::Standby { .. } | Act::Park { .. })));
                 self.put(Body::Ended { how: End::Done { standby } })?;
             }
             Cursor::Undo { step, .. } => {

@@ -48,6 +48,8 @@ pub struct State {
     pub promoted: bool,
     /// Whether tearing blue down was ever tried: the point of no return.
     pub retiring: bool,
+    /// Whether blue was ever told to give back what it runs on: it is stood up again before visitors return to it.
+    pub parked: bool,
     /// Whether draining was cut short.
     pub cut_short: bool,
     /// Set once it is over.

@@ -13,6 +13,9 @@ pub(super) fn steps(state: &State, close: bool) -> Vec<Step> {
     let route = |change: Change| Does::Act(Act::Route(change));
     match state.plan.blue {
         Some(blue) if state.routed => {
+            if state.parked {
+                add(Stage::Return, Does::Act(Act::Prepare { release: blue }));
+            }
             add(Stage::Return, route(Change::Rollback { to: blue, close }));
             add(Stage::Return, Does::Converge);
             if !close {

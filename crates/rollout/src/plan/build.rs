@@ -266,6 +266,7 @@ fn steps(input: &PlanInput<'_>) -> Vec<Step> {
         Does::Act(match input.after {
             After::Retire => Act::Retire { release: blue },
             After::Standby => Act::Standby { release: blue },
+            After::Park => Act::Park { release: blue },
         }),
     );
     steps

@@ -171,6 +171,8 @@ pub enum After {
     Retire,
     /// It is kept warm.
     Standby,
+    /// It gives back what it needed beyond its files, and can be stood up again from them.
+    Park,
 }
 
 /// One write of the routing table.
