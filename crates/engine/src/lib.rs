@@ -1,11 +1,13 @@
 //! What Cutover does with releases: the app description, the operations, and the errors they answer with.
 //!
-//! The crate names no provider and touches no file, socket or clock. Implementations of [`Control`] do.
+//! The crate names no provider and touches no file, socket or clock. Implementations of [`Control`] and of the [`ports`]
+//! do.
 
 pub mod codes;
 pub mod config;
 pub mod control;
 pub mod error;
+pub mod ports;
 
 pub use control::Control;
 pub use error::{Error, ErrorKind};
