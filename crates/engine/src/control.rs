@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+mod rollouts;
+
+pub use rollouts::*;
+
 /// Result of an operation.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -77,8 +81,46 @@ pub trait Control: Send + Sync + 'static {
     fn explain_request(&self, request: ExplainRequest) -> impl Future<Output = Result<ExplainReport>> + Send;
     /// Prometheus text of the data plane and the controller.
     fn metrics(&self) -> impl Future<Output = String> + Send;
+    /// Stops the open rollout where it is until it is resumed; what protects visitors still happens.
+    fn pause(&self, who: &str, request: PauseRequest) -> impl Future<Output = Result<RolloutReport>> + Send {
+        let _ = (who, request);
+        std::future::ready(Err(not_yet()))
+    }
+    /// Lets the open rollout go on: ends a pause, and gives what is held another try.
+    fn resume(&self, who: &str, request: PauseRequest) -> impl Future<Output = Result<RolloutReport>> + Send {
+        let _ = (who, request);
+        std::future::ready(Err(not_yet()))
+    }
+    /// Answers a gate that asks a person.
+    fn approve(
+        &self,
+        who: &str,
+        request: ApproveRequest,
+    ) -> impl Future<Output = Result<RolloutReport>> + Send {
+        let _ = (who, request);
+        std::future::ready(Err(not_yet()))
+    }
+    /// What a deployment would do, step by step. Changes nothing.
+    fn plan(&self, request: PlanRequest) -> impl Future<Output = Result<PlanReport>> + Send {
+        let _ = request;
+        std::future::ready(Err(not_yet()))
+    }
+    /// The newest rollouts, newest first.
+    fn rollouts(&self, limit: u32) -> impl Future<Output = Result<Vec<RolloutView>>> + Send {
+        let _ = limit;
+        std::future::ready(Err(not_yet()))
+    }
+    /// Everything about one rollout, by its id or by its green release.
+    fn explain_rollout(&self, rollout: &str) -> impl Future<Output = Result<RolloutStory>> + Send {
+        let _ = rollout;
+        std::future::ready(Err(not_yet()))
+    }
     /// A stream of history entries from now on (the receiver lags, it never blocks).
     fn events(&self) -> tokio::sync::broadcast::Receiver<HistoryEntry>;
+}
+
+fn not_yet() -> Error {
+    Error::new(crate::ErrorKind::Unavailable, "CUT0607", "this controller runs no rollouts")
 }
 
 /// Where long operations report what they do, one line a step.
@@ -126,6 +168,9 @@ pub struct StageRequest {
     /// Why the required gates are skipped (deploy only); recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_gates: Option<String>,
+    /// Another strategy than the description's (deploy only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
 }
 
 /// What staging did.
@@ -146,8 +191,12 @@ pub struct DeployReport {
     pub stage: StageReport,
     /// The gates that were run before visitors came.
     pub gates: Vec<GateResult>,
-    /// The switch.
-    pub switch: SwitchReport,
+    /// The switch; none where visitors have moved only in part, or went back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchReport>,
+    /// The rollout as it was when this was answered; none where the release was active already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutView>,
 }
 
 /// Which release to promote.
@@ -429,6 +478,12 @@ pub struct Status {
     pub parity: Vec<ParityDifference>,
     /// Trouble a person should know of.
     pub warnings: Vec<String>,
+    /// The open rollout, or the last one while it can still be rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutView>,
+    /// Whether a rollback would work now.
+    #[serde(default)]
+    pub readiness: Readiness,
 }
 
 /// One setting that differs between blue and green.

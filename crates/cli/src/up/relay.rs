@@ -10,9 +10,10 @@ use cutover_embedded::Embedded;
 use cutover_engine::{
     Control, Error, ErrorKind,
     control::{
-        DeployReport, ExplainReport, ExplainRequest, HistoryEntry, PreviewReport, PreviewRequest, Progress,
-        PromoteRequest, Release, Result, RetireReport, RetireRequest, RollbackRequest, StageReport,
-        StageRequest, Status, SwitchReport, WithdrawRequest,
+        ApproveRequest, DeployReport, ExplainReport, ExplainRequest, HistoryEntry, PauseRequest, PlanReport,
+        PlanRequest, PreviewReport, PreviewRequest, Progress, PromoteRequest, Release, Result, RetireReport,
+        RetireRequest, RollbackRequest, RolloutReport, RolloutStory, RolloutView, StageReport, StageRequest,
+        Status, SwitchReport, WithdrawRequest,
     },
 };
 use cutover_routing::Table;
@@ -104,6 +105,30 @@ impl Control for Relay {
 
     async fn retire(&self, who: &str, release: &str, request: RetireRequest) -> Result<RetireReport> {
         self.controller()?.retire(who, release, request).await
+    }
+
+    async fn pause(&self, who: &str, request: PauseRequest) -> Result<RolloutReport> {
+        self.controller()?.pause(who, request).await
+    }
+
+    async fn resume(&self, who: &str, request: PauseRequest) -> Result<RolloutReport> {
+        self.controller()?.resume(who, request).await
+    }
+
+    async fn approve(&self, who: &str, request: ApproveRequest) -> Result<RolloutReport> {
+        self.controller()?.approve(who, request).await
+    }
+
+    async fn plan(&self, request: PlanRequest) -> Result<PlanReport> {
+        self.controller()?.plan(request).await
+    }
+
+    async fn rollouts(&self, limit: u32) -> Result<Vec<RolloutView>> {
+        self.controller()?.rollouts(limit).await
+    }
+
+    async fn explain_rollout(&self, rollout: &str) -> Result<RolloutStory> {
+        self.controller()?.explain_rollout(rollout).await
     }
 
     async fn preview(&self, who: &str, release: &str, request: PreviewRequest) -> Result<PreviewReport> {

@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let steps = Steps::begin(context, "deploying");
     let report: DeployReport = client.operation("/v1/deploy", &request, |line| steps.step(line))?;
     drop(steps);
-    let undo = report.switch.changed && report.switch.from.is_some();
+    let undo = report.switch.as_ref().is_some_and(|switch| switch.changed && switch.from.is_some());
     context.show(&Deployed(report));
     if undo {
         context.advise("undo", "cutover rollback");

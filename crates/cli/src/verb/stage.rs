@@ -35,6 +35,7 @@ impl Args {
             commit: self.commit.clone().or_else(|| git::commit(folder)),
             close_oldest: self.close_oldest,
             skip_gates: None,
+            strategy: None,
         }
     }
 }

@@ -48,7 +48,9 @@ impl View for Deployed {
     fn human(&self, page: &mut Page) {
         staged(page, &self.0.stage);
         self.0.gates.iter().for_each(|result| gate(page, result));
-        switched(page, &self.0.switch);
+        if let Some(switch) = &self.0.switch {
+            switched(page, switch);
+        }
     }
 }
 

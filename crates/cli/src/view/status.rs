@@ -159,6 +159,8 @@ mod tests {
                 green: None,
             }],
             warnings: vec!["the disk is nearly full".to_owned()],
+            rollout: None,
+            readiness: Default::default(),
         })
     }
 

@@ -312,7 +312,12 @@ impl Inner {
         if table.default == Some(id) {
             self.relabel(&mut stage, &who, &request).await?;
             let gates = stage.release.gates.clone();
-            return Ok(DeployReport { stage, gates, switch: unchanged("promote", &table, id) });
+            return Ok(DeployReport {
+                stage,
+                gates,
+                switch: Some(unchanged("promote", &table, id)),
+                rollout: None,
+            });
         }
         let operation = Operation::new(&who, "deploy", Some(id), request.skip_gates.clone())?;
         self.begin(&operation).await?;
@@ -326,7 +331,7 @@ impl Inner {
                 let labelled = self.relabel(&mut stage, &who, &request).await;
                 self.trouble(format!("labels of {id}"), labelled.err().map(|error| error.to_string()));
                 let gates: Vec<GateResult> = self.row(&id).map(|row| row.gates).unwrap_or_default();
-                Ok(DeployReport { stage, gates, switch })
+                Ok(DeployReport { stage, gates, switch: Some(switch), rollout: None })
             }
             Err(error) => {
                 let error = error.hint(format!("release {id} stays staged; no visitor was sent to it"));

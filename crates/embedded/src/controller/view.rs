@@ -34,6 +34,8 @@ impl Inner {
                 _ => Vec::new(),
             },
             warnings: self.warnings(&world.table, &releases),
+            rollout: None,
+            readiness: cutover_engine::control::Readiness::default(),
             releases,
         }
     }

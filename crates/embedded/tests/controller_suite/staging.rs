@@ -272,7 +272,7 @@ async fn every_event_is_history() {
     let verbs: Vec<&str> = history.iter().map(|entry| entry.verb.as_str()).collect();
     assert_eq!(verbs, ["stage", "gate", "promote", "deploy"]);
     assert!(
-        history.iter().all(|entry| entry.who == "ada" && entry.release == Some(report.switch.to.unwrap()))
+        history.iter().all(|entry| entry.who == "ada" && entry.release == Some(report.switch.as_ref().unwrap().to.unwrap()))
     );
     for entry in history {
         assert_eq!(events.recv().await.unwrap().seq, entry.seq);

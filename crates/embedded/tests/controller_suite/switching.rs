@@ -70,7 +70,7 @@ async fn asked_again_nothing_changes() {
     assert_eq!(up.control.table().await.unwrap(), table);
     assert_eq!(up.history().await.len(), history);
     let deployed = up.control.deploy("ada", up.request("v2"), Progress::none()).await.unwrap();
-    assert!(!deployed.stage.created && !deployed.switch.changed);
+    assert!(!deployed.stage.created && !deployed.switch.unwrap().changed);
     assert_eq!(up.control.table().await.unwrap(), table);
     assert_eq!(up.history().await.len(), history);
     up.rollback(false).await.unwrap();

@@ -131,7 +131,7 @@ impl Control for Fake {
 
     async fn deploy(&self, who: &str, request: StageRequest, progress: Progress) -> Result<DeployReport> {
         let stage = self.stage(who, request, progress).await?;
-        Ok(DeployReport { stage, gates: Vec::new(), switch: switch("promote") })
+        Ok(DeployReport { stage, gates: Vec::new(), switch: Some(switch("promote")), rollout: None })
     }
 
     async fn promote(&self, who: &str, request: PromoteRequest, _: Progress) -> Result<SwitchReport> {
@@ -180,6 +180,8 @@ impl Control for Fake {
             releases: vec![full_release()],
             parity: Vec::new(),
             warnings: Vec::new(),
+            rollout: None,
+            readiness: Default::default(),
         };
         self.call("status".to_owned(), status)
     }

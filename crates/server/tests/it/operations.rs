@@ -84,7 +84,7 @@ async fn failures_and_bugs_end_an_operation_with_their_error() {
 
     let id = start(&server, "/v1/deploy", STAGE).await;
     let report: DeployReport = serde_json::from_value(end(&server, &id).await.result.unwrap()).unwrap();
-    assert_eq!(report.switch.verb, "promote");
+    assert_eq!(report.switch.unwrap().verb, "promote");
 }
 
 #[tokio::test]
