@@ -2,13 +2,23 @@
 //!
 //! The rest of Cutover reads these types only; how they are written in `cutover.toml` is not its business.
 
+mod gate;
+mod rollout;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use cutover_routing::{AudienceRule, Cookieless, PathPattern, Policy};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+pub use gate::{
+    ApprovalGate, CompareGate, EdgeMetric, Gate, GateAt, GateKind, LoadGate, Measure, MetricsGate,
+    MetricsSource,
+};
+pub(super) use rollout::DEFAULT_SLOW;
+pub use rollout::{
+    After, Drain, LowTraffic, NotLowTraffic, Profile, ReadinessPolicy, RolloutConfig, StrategyText,
+};
 
 /// One app, as `cutover.toml` describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,91 +191,4 @@ pub struct OutageConfig {
     pub message: String,
     /// Where to ask, one line each.
     pub contacts: Vec<String>,
-}
-
-/// How a release replaces another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RolloutConfig {
-    /// In which steps.
-    pub strategy: Strategy,
-    /// How long each step of a gradual strategy is held at least.
-    #[serde(with = "duration::serde_text")]
-    pub hold: Duration,
-    /// How long both releases are kept warm and watched after promotion.
-    #[serde(with = "duration::serde_text")]
-    pub bake: Duration,
-    /// When the release that was left may be closed.
-    pub drain: Drain,
-    /// What becomes of it then.
-    pub after: After,
-}
-
-/// In which steps visitors move.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Strategy {
-    /// All at once.
-    Instant,
-}
-
-/// When a release that no new visitor gets may be closed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Drain {
-    /// No request and no open stream for this long.
-    #[serde(with = "duration::serde_text")]
-    pub quiet: Duration,
-    /// Closed after this long at the latest.
-    #[serde(with = "duration::serde_text")]
-    pub at_most: Duration,
-}
-
-/// What becomes of a drained release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum After {
-    /// Its services end and its files go.
-    Retire,
-    /// It stays warm, ready for a rollback.
-    Standby,
-}
-
-/// A check on a release.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gate {
-    /// Its name, unique.
-    pub name: String,
-    /// What is checked.
-    pub kind: GateKind,
-    /// Whether a rollout stops when it does not pass.
-    pub required: bool,
-}
-
-/// What a gate checks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GateKind {
-    /// One request through the edge to the release, by preview token.
-    Http {
-        /// Path and query, starting with `/`.
-        path: String,
-        /// The status it must answer.
-        status: u16,
-        /// Text its body must contain.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        body_contains: Option<String>,
-        /// Headers of the request.
-        #[serde(default)]
-        headers: BTreeMap<String, String>,
-        /// The longest it may take to the last byte.
-        #[serde(default, with = "duration::serde_text_option", skip_serializing_if = "Option::is_none")]
-        max_latency: Option<Duration>,
-    },
-    /// A command that must exit 0.
-    Run {
-        /// Shell command, run in the directory of the app description.
-        command: String,
-        /// The longest it may take.
-        #[serde(with = "duration::serde_text")]
-        timeout: Duration,
-    },
 }

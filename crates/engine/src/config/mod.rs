@@ -21,8 +21,10 @@ use std::path::{Path, PathBuf};
 
 pub use globs::Globs;
 pub use meant::{
-    AccessLog, After, AppConfig, Drain, EdgeConfig, Gate, GateKind, OutageConfig, RolloutConfig,
-    RoutingConfig, Scheme, ServiceConfig, SiteConfig, Source, Strategy, TlsConfig, Upstream,
+    AccessLog, After, AppConfig, ApprovalGate, CompareGate, Drain, EdgeConfig, EdgeMetric, Gate, GateAt,
+    GateKind, LoadGate, LowTraffic, Measure, MetricsGate, MetricsSource, NotLowTraffic, OutageConfig,
+    Profile, ReadinessPolicy, RolloutConfig, RoutingConfig, Scheme, ServiceConfig, SiteConfig, Source,
+    StrategyText, TlsConfig, Upstream,
 };
 pub use parity::parity;
 pub use schema::json_schema;

@@ -82,7 +82,7 @@ fn fills_in_the_defaults() {
     assert_eq!(config.edge.control, "127.0.0.1:9400".parse::<SocketAddr>().unwrap());
     assert_eq!((config.edge.scheme, config.edge.workers), (Scheme::Http, None));
     assert_eq!(config.edge.access_log, AccessLog::Off);
-    assert_eq!(config.rollout.strategy, Strategy::Instant);
+    assert_eq!(config.rollout.strategy, StrategyText::default());
     assert_eq!(
         config.rollout.drain,
         Drain { quiet: Duration::from_secs(600), at_most: Duration::from_secs(86_400) }

@@ -37,7 +37,13 @@ fn one(written: &At<written::Gate>, trouble: &mut Trouble<'_>) -> Option<Gate> {
             let command = text::line("gate.run", run, 16_384, trouble);
             let timeout =
                 text::time_or("gate.timeout", gate.timeout.as_ref(), DEFAULT_RUN, LONGEST_RUN, trouble);
-            command.zip(timeout).map(|(command, timeout)| GateKind::Run { command, timeout })
+            command.zip(timeout).map(|(command, timeout)| GateKind::Run {
+                command,
+                timeout,
+                junit: None,
+                jtl: None,
+                max_failed: 0.0,
+            })
         }
         (Some(_), Some(run)) => {
             let hint = "write two gates; both have to pass";
@@ -51,7 +57,9 @@ fn one(written: &At<written::Gate>, trouble: &mut Trouble<'_>) -> Option<Gate> {
             None
         }
     };
-    Some(Gate { name: name?, kind: kind?, required: gate.required.unwrap_or(true) })
+    let mut meant = Gate::new(name?, kind?);
+    meant.required = gate.required.unwrap_or(true);
+    Some(meant)
 }
 
 fn request(written: &At<HttpGate>, trouble: &mut Trouble<'_>) -> Option<GateKind> {
@@ -95,6 +103,7 @@ fn request(written: &At<HttpGate>, trouble: &mut Trouble<'_>) -> Option<GateKind
         status: status?,
         body_contains: http.body_contains.as_ref().map(|text| text.get().clone()),
         headers: headers?,
+        response_headers: BTreeMap::new(),
         max_latency: max_latency?,
     })
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{
     super::{
         duration,
-        meant::{After, Drain, OutageConfig, RolloutConfig, Strategy},
+        meant::{
+            After, DEFAULT_SLOW, Drain, LowTraffic, OutageConfig, Profile, ReadinessPolicy, RolloutConfig,
+            StrategyText,
+        },
         place::{At, Trouble},
         written::{self, Outage, Rollout},
     },
@@ -17,7 +20,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const DEFAULT_MESSAGE: &str = "This page is not available at the moment. Please try again in a few minutes.";
 
 pub(super) fn check(written: &Rollout, trouble: &mut Trouble<'_>) -> Option<RolloutConfig> {
-    let strategy = written.strategy.as_ref().map_or(Some(Strategy::Instant), |text| strategy(text, trouble));
+    let strategy =
+        written.strategy.as_ref().map_or(Some(StrategyText::default()), |text| strategy(text, trouble));
     let hold = text::time_or("rollout.hold", written.hold.as_ref(), 2 * MINUTE, 30 * DAY, trouble);
     let bake = text::time_or("rollout.bake", written.bake.as_ref(), 10 * MINUTE, 30 * DAY, trouble);
     let drain = drain(written.drain.as_ref(), trouble);
@@ -30,6 +34,10 @@ pub(super) fn check(written: &Rollout, trouble: &mut Trouble<'_>) -> Option<Roll
             Some(written::After::Standby) => After::Standby,
             Some(written::After::Retire) | None => After::Retire,
         },
+        slow: DEFAULT_SLOW,
+        low_traffic: LowTraffic::default(),
+        profile: Profile::default(),
+        readiness: ReadinessPolicy::default(),
     })
 }
 
@@ -54,10 +62,10 @@ fn drain(written: Option<&At<written::Drain>>, trouble: &mut Trouble<'_>) -> Opt
 }
 
 /// Recognises what will be a strategy one day, so that the answer to a good plan is not "malformed".
-fn strategy(written: &At<String>, trouble: &mut Trouble<'_>) -> Option<Strategy> {
+fn strategy(written: &At<String>, trouble: &mut Trouble<'_>) -> Option<StrategyText> {
     let text = written.get().trim();
     if text == "instant" {
-        return Some(Strategy::Instant);
+        return Some(StrategyText::default());
     }
     let hint = "the strategy that works is `strategy = \"instant\"`: everybody at once, after the gates";
     match gradual(text) {

@@ -70,3 +70,44 @@ fn parity_names_what_differs_as_it_is_written() {
         ]
     );
 }
+
+/// As versions before gradual rollouts stored it.
+const OLD: &str = r#"{"format":1,"app":"shop","host":"shop.example.com",
+  "site":{"fallback":"index.html","fingerprinted":["assets/**"],"manifest":null,"tabs":true},"services":[],
+  "routing":{"policy":"navigation","cookieless":"default","keep":[],"audiences":[],"preview_service_worker":false},
+  "outage":{"message":"We are back soon.","contacts":[]},
+  "rollout":{"strategy":"instant","hold":"2m","bake":"10m","drain":{"quiet":"10m","at_most":"1d"},"after":"retire"},
+  "gates":[
+    {"name":"smoke","kind":{"http":{"path":"/api/version","status":200,"headers":{}}},"required":true},
+    {"name":"e2e","kind":{"run":{"command":"npm run e2e","timeout":"10m"}},"required":false}]}"#;
+
+#[test]
+fn a_snapshot_of_an_older_version_is_read_and_stays_the_same_to_the_byte() {
+    let old: Snapshot = serde_json::from_str(OLD).unwrap();
+    assert!(old.rollout.strategy.strategy().is_instant());
+    assert_eq!((old.rollout.slow, old.rollout.low_traffic), (Duration::from_secs(1), LowTraffic::Hold));
+    assert_eq!((old.rollout.profile, old.rollout.readiness), (Profile::Quick, ReadinessPolicy::Warn));
+    for gate in &old.gates {
+        assert_eq!((gate.at.as_slice(), gate.low_traffic), ([GateAt::BeforeTraffic].as_slice(), None));
+    }
+    let compact: serde_json::Value = serde_json::from_str(OLD).unwrap();
+    let new: serde_json::Value = serde_json::from_slice(&old.canonical_bytes()).unwrap();
+    assert_eq!(new, compact, "the digest of a release covers these bytes");
+}
+
+#[test]
+fn a_strategy_is_kept_as_text_and_needs_no_list_of_audiences_to_be_read() {
+    for (text, kept) in [
+        ("canary(10%, 5m)", "10% for 5m, 100%"),
+        ("staff, then beta for 1h, 2.5%, 100%", "staff, beta for 1h, 2.5%, 100%"),
+        ("CodeDeployDefault.AllAtOnce", "instant"),
+    ] {
+        let read: StrategyText = serde_json::from_value(text.into()).unwrap();
+        assert_eq!((read.text(), serde_json::to_value(&read).unwrap()), (kept, kept.into()));
+        assert_eq!(serde_json::from_value::<StrategyText>(kept.into()).unwrap(), read);
+    }
+    for text in ["", "5%", "5%, 3%, 100%", "100%, staff", "?", "staff, staff, 100%", "OneAtATime"] {
+        let error = serde_json::from_value::<StrategyText>(text.into()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("strategy {text:?}: ")), "{error}");
+    }
+}
