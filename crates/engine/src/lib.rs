@@ -7,6 +7,7 @@ pub mod codes;
 pub mod config;
 pub mod control;
 pub mod error;
+pub mod judging;
 pub mod ports;
 
 pub use control::Control;
