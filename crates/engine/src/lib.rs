@@ -9,6 +9,7 @@ pub mod control;
 pub mod error;
 pub mod judging;
 pub mod ports;
+pub mod runner;
 
 pub use control::Control;
 pub use error::{Error, ErrorKind};

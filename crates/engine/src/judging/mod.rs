@@ -85,9 +85,35 @@ impl Bench {
     /// # Errors
     /// Names the gate that cannot be judged by, and why.
     pub fn new(gates: &[Gate], holds: u32, now: u64) -> Result<Bench, String> {
+        Bench::seated(gates, now, |compare| rule(compare, holds))
+    }
+
+    /// The judges of a hold after the promotion, when hardly anybody is left on blue to compare with: each gate judges
+    /// green against what blue was like before, which `known` tells, plus the gate's margin.
+    ///
+    /// # Errors
+    /// As [`Bench::new`].
+    pub fn alone(
+        gates: &[Gate],
+        known: impl Fn(Measure) -> Tally,
+        holds: u32,
+        now: u64,
+    ) -> Result<Bench, String> {
+        Bench::seated(gates, now, |compare| {
+            let shared = rule(compare, holds)?;
+            let limit = limit(shared.pass_under, known(compare.measure));
+            Ok(Rule { fail_over: Margin::limit(limit), pass_under: Margin::limit(limit), ..shared })
+        })
+    }
+
+    fn seated(
+        gates: &[Gate],
+        now: u64,
+        rule: impl Fn(&CompareGate) -> Result<Rule, String>,
+    ) -> Result<Bench, String> {
         let seat = |gate: &Gate| {
             let GateKind::Compare(compare) = &gate.kind else { return None };
-            let made = rule(compare, holds).and_then(|rule| {
+            let made = rule(compare).and_then(|rule| {
                 let judge = Judge::new(rule.clone(), Tally::default(), now).map_err(|e| e.to_string())?;
                 Ok((rule, judge))
             });
@@ -188,6 +214,20 @@ impl Seat {
         }
         self.cohort.close()
     }
+}
+
+/// A bound for green alone: the margin over what blue was like, itself taken at the upper end of what it may have been
+/// (so that a short look at blue does not condemn a green that is like it). Of a blue that nobody has seen nothing is
+/// taken for granted: then the margin alone is the bound, of a factor one percent.
+fn limit(margin: Margin, blue: Tally) -> f64 {
+    let limit = if blue.visitors == 0 {
+        if margin.plus > 0.0 { margin.plus } else { 0.01 }
+    } else {
+        let visitors = blue.visitors as f64;
+        let rate = blue.failed as f64 / visitors;
+        margin.at(rate + 2.6 * (rate * (1.0 - rate) / visitors).sqrt() + 1.0 / visitors)
+    };
+    limit.clamp(1e-5, 0.5)
 }
 
 /// Green's part of all visitors, where both sides have some.

@@ -259,3 +259,17 @@ fn forecasts_grow_with_the_rate_and_shrink_with_the_margin() {
     assert_eq!(clean.time_to_pass.map(|time| time.0), clean.to_pass.map(|visitors| visitors * 200));
     assert_eq!(needs(&rule, 0.0, 0.1, None).time_to_pass, None);
 }
+
+#[test]
+fn after_the_promotion_green_is_judged_by_what_blue_was_like() {
+    let margin = Margin::worse_by("1%").unwrap();
+    let seen = |visitors, failed| Tally { visitors, failed };
+    assert!((limit(margin, seen(0, 0)) - 0.01).abs() < 1e-9, "nothing is known of blue: the margin alone");
+    let known = limit(margin, seen(100_000, 1_000));
+    assert!((0.02..0.022).contains(&known), "one percent and one more: {known}");
+    let hardly = limit(margin, seen(100, 1));
+    assert!(hardly > known, "little is known of blue: {hardly}");
+    let factor = Margin::worse_by("2x").unwrap();
+    assert!((0.02..0.023).contains(&limit(factor, seen(100_000, 1_000))));
+    assert!((limit(factor, seen(0, 0)) - 0.01).abs() < 1e-9);
+}

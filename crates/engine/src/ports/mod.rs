@@ -25,7 +25,7 @@ pub use examiner::{Examined, Examiner};
 pub use journal::{AppendError, Journal};
 pub use lease::{Grant, Lease, LeaseError};
 pub use platform::Platform;
-pub use probe::{Compared, Probe, Sampled, Visited};
+pub use probe::{Compared, Probe, Rules, Sampled, Visited};
 pub use router::{Call, Capabilities, Observed, Router};
 
 /// Everything a rollout acts through, as one.

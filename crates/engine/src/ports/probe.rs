@@ -20,8 +20,19 @@ pub trait Probe: Send + Sync {
     /// [`cutover_rollout::judge::Verdict::Error`], never a pass.
     fn measure(&self, gate: &Gate, compared: &Compared) -> impl Future<Output = Reading> + Send;
 
-    /// The definition of a gate of the release that is judged, as it was staged.
-    fn gates(&self, green: &ReleaseId) -> impl Future<Output = Vec<Gate>> + Send;
+    /// What the release that is judged says about its judgement, as it was staged. None: it cannot be read now.
+    fn rules(&self, green: &ReleaseId) -> impl Future<Output = Option<Rules>> + Send;
+}
+
+/// What a release is judged by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// Its gates.
+    pub gates: Vec<Gate>,
+    /// Answers that take longer are slow.
+    pub slow_over: Millis,
+    /// Whether too little traffic is made up for by made-up visitors, on both releases alike.
+    pub synthetic: bool,
 }
 
 /// What is compared.
