@@ -22,6 +22,7 @@ use crate::{
     body,
     guard::who,
     operations::{self, Operations},
+    words,
 };
 
 /// What the handlers share.
@@ -51,14 +52,14 @@ pub(crate) async fn closed(closing: &mut watch::Receiver<bool>) {
     drop(closing.wait_for(|closing| *closing).await);
 }
 
-type Answer = Result<Response, Refusal>;
+pub(crate) type Answer = Result<Response, Refusal>;
 
-fn ok<T: Serialize>(value: Result<T, Error>) -> Answer {
+pub(crate) fn ok<T: Serialize>(value: Result<T, Error>) -> Answer {
     Ok(answer::json(StatusCode::OK, &value?))
 }
 
 /// Runs what changes something to its end, even when the client goes away in the middle.
-async fn whole<T: Serialize + Send + 'static>(
+pub(crate) async fn whole<T: Serialize + Send + 'static>(
     verb: &'static str,
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Answer {
@@ -82,12 +83,19 @@ pub(crate) struct Limit {
     limit: Option<u32>,
 }
 
+impl Limit {
+    /// What was asked for, `usual` where nothing was, and never more than `most`.
+    pub(crate) fn or(self, usual: u32, most: u32) -> u32 {
+        self.limit.unwrap_or(usual).clamp(1, most)
+    }
+}
+
 pub(crate) async fn history<C: Control>(
     State(app): State<App<C>>,
     limit: Result<Query<Limit>, QueryRejection>,
 ) -> Answer {
-    let Query(Limit { limit }) = limit.map_err(bad_query)?;
-    ok(app.control.history(limit.unwrap_or(50).clamp(1, 1000)).await)
+    let Query(limit) = limit.map_err(bad_query)?;
+    ok(app.control.history(limit.or(50, 1000)).await)
 }
 
 pub(crate) async fn table<C: Control>(State(app): State<App<C>>) -> Answer {
@@ -114,6 +122,7 @@ pub(crate) async fn promote<C: Control>(
     request: Request,
 ) -> Answer {
     let (who, request): (_, PromoteRequest) = (who(&headers), body::read(request).await?);
+    words::check(&[("release", request.release.as_deref()), ("reason", request.reason.as_deref())])?;
     whole("promote", async move { app.control.promote(&who, request, Progress::none()).await }).await
 }
 
@@ -123,6 +132,7 @@ pub(crate) async fn rollback<C: Control>(
     request: Request,
 ) -> Answer {
     let (who, request): (_, RollbackRequest) = (who(&headers), body::read(request).await?);
+    words::check(&[("reason", request.reason.as_deref())])?;
     whole("rollback", async move { app.control.rollback(&who, request).await }).await
 }
 
@@ -133,6 +143,7 @@ pub(crate) async fn withdraw<C: Control>(
     request: Request,
 ) -> Answer {
     let (who, request): (_, WithdrawRequest) = (who(&headers), body::read(request).await?);
+    words::check(&[("reason", request.reason.as_deref())])?;
     whole("withdraw", async move { app.control.withdraw(&who, &release, request).await }).await
 }
 
@@ -143,6 +154,7 @@ pub(crate) async fn retire<C: Control>(
     request: Request,
 ) -> Answer {
     let (who, request): (_, RetireRequest) = (who(&headers), body::read(request).await?);
+    words::check(&[("reason", request.reason.as_deref())])?;
     whole("retire", async move { app.control.retire(&who, &release, request).await }).await
 }
 
@@ -162,6 +174,10 @@ pub(crate) async fn stage<C: Control>(
     request: Request,
 ) -> Answer {
     let (who, request): (_, StageRequest) = (who(&headers), body::read(request).await?);
+    words::check(&[
+        ("reason to skip the gates", request.skip_gates.as_deref()),
+        ("strategy", request.strategy.as_deref()),
+    ])?;
     let control = app.control;
     let accepted = app
         .operations
@@ -175,6 +191,10 @@ pub(crate) async fn deploy<C: Control>(
     request: Request,
 ) -> Answer {
     let (who, request): (_, StageRequest) = (who(&headers), body::read(request).await?);
+    words::check(&[
+        ("reason to skip the gates", request.skip_gates.as_deref()),
+        ("strategy", request.strategy.as_deref()),
+    ])?;
     let control = app.control;
     let accepted = app
         .operations

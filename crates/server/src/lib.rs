@@ -13,8 +13,10 @@ mod guard;
 mod handlers;
 mod openapi;
 mod operations;
+mod rollouts;
 mod routes;
 mod serve;
+mod words;
 
 pub use openapi::openapi;
 pub use operations::{Accepted, Operation, OperationState};

@@ -7,8 +7,9 @@ use axum::{
 use cutover_engine::{
     Control, Table,
     control::{
-        ExplainReport, ExplainRequest, HistoryEntry, PreviewReport, PreviewRequest, PromoteRequest, Release,
-        RetireReport, RetireRequest, RollbackRequest, StageRequest, Status, SwitchReport, WithdrawRequest,
+        ApproveRequest, ExplainReport, ExplainRequest, HistoryEntry, PauseRequest, PlanReport, PlanRequest,
+        PreviewReport, PreviewRequest, PromoteRequest, Release, RetireReport, RetireRequest, RollbackRequest,
+        RolloutReport, RolloutStory, RolloutView, StageRequest, Status, SwitchReport, WithdrawRequest,
     },
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -17,6 +18,7 @@ use crate::{
     events,
     handlers::{self as h, App},
     operations::{Accepted, Operation},
+    rollouts as r,
 };
 
 /// How a schema is made.
@@ -75,6 +77,7 @@ fn act<C: Control, T: JsonSchema>(
 pub(crate) fn routes<C: Control>() -> Vec<Route<C>> {
     use Answers::{Accepted as Started, Json, Text};
     let switch = || Json(schema::<SwitchReport>);
+    let rollout = || Json(schema::<RolloutReport>);
     vec![
         read("/v1/status", "status", "What is going on now.", Json(schema::<Status>), get(h::status)),
         read(
@@ -115,7 +118,7 @@ pub(crate) fn routes<C: Control>() -> Vec<Route<C>> {
         act::<C, StageRequest>(
             "/v1/deploy",
             "deploy",
-            "Stages, runs the required gates and promotes; ends with a DeployReport.",
+            "Stages and begins the rollout; ends with a DeployReport once the rollout first rests.",
             Started(schema::<Accepted>),
             post(h::deploy),
         ),
@@ -135,16 +138,61 @@ pub(crate) fn routes<C: Control>() -> Vec<Route<C>> {
         act::<C, PromoteRequest>(
             "/v1/promote",
             "promote",
-            "Makes a release the default.",
+            "Makes a release the default; without one lets the open rollout go on to its next step.",
             switch(),
             post(h::promote),
         ),
         act::<C, RollbackRequest>(
             "/v1/rollback",
             "rollback",
-            "Goes back to the release that was active before the last promotion.",
+            "Goes back to the release that was active before: from any step, and after the promotion.",
             switch(),
             post(h::rollback),
+        ),
+        act::<C, PauseRequest>(
+            "/v1/pause",
+            "pause",
+            "Stops the open rollout where it is until it is resumed.",
+            rollout(),
+            post(r::pause),
+        ),
+        act::<C, PauseRequest>(
+            "/v1/resume",
+            "resume",
+            "Lets the open rollout go on: ends a pause, and gives what is held another try.",
+            rollout(),
+            post(r::resume),
+        ),
+        act::<C, ApproveRequest>(
+            "/v1/approve",
+            "approve",
+            "Answers a gate that asks a person.",
+            rollout(),
+            post(r::approve),
+        ),
+        act::<C, PlanRequest>(
+            "/v1/plan",
+            "plan",
+            "Says what a deployment would do, step by step; changes nothing.",
+            Json(schema::<PlanReport>),
+            post(r::plan),
+        ),
+        Route {
+            query: &[("limit", "At most so many rollouts; 20 where nothing is said, at most 100.")],
+            ..read(
+                "/v1/rollouts",
+                "rollouts",
+                "The newest rollouts, newest first.",
+                Json(schema::<Vec<RolloutView>>),
+                get(r::rollouts),
+            )
+        },
+        read(
+            "/v1/rollouts/{rollout}",
+            "explain-rollout",
+            "Everything about one rollout, by its id or by its green release.",
+            Json(schema::<RolloutStory>),
+            get(r::explain),
         ),
         act::<C, WithdrawRequest>(
             "/v1/releases/{release}/withdraw",

@@ -9,9 +9,10 @@ use std::{
 use cutover_engine::{
     Control, Error, ErrorKind, ReleaseId, Table,
     control::{
-        DeployReport, ExplainReport, ExplainRequest, HistoryEntry, PreviewReport, PreviewRequest, Progress,
-        PromoteRequest, Release, ReleaseUsage, Result, RetireReport, RetireRequest, RollbackRequest,
-        StageReport, StageRequest, Status, SwitchReport, WithdrawRequest,
+        ApproveRequest, DeployReport, ExplainReport, ExplainRequest, HistoryEntry, PauseRequest, PlanReport,
+        PlanRequest, PreviewReport, PreviewRequest, Progress, PromoteRequest, Release, ReleaseUsage, Result,
+        RetireReport, RetireRequest, RollbackRequest, RolloutReport, RolloutStory, RolloutView, StageReport,
+        StageRequest, Status, SwitchReport, WithdrawRequest,
     },
 };
 use cutover_server::ServerOptions;
@@ -21,7 +22,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::client::TOKEN;
+use crate::{client::TOKEN, ready_made};
 
 pub(crate) struct Fake {
     /// Every call: who, verb, arguments.
@@ -131,7 +132,12 @@ impl Control for Fake {
 
     async fn deploy(&self, who: &str, request: StageRequest, progress: Progress) -> Result<DeployReport> {
         let stage = self.stage(who, request, progress).await?;
-        Ok(DeployReport { stage, gates: Vec::new(), switch: Some(switch("promote")), rollout: None })
+        Ok(DeployReport {
+            stage,
+            gates: Vec::new(),
+            switch: Some(switch("promote")),
+            rollout: Some(ready_made::rollout()),
+        })
     }
 
     async fn promote(&self, who: &str, request: PromoteRequest, _: Progress) -> Result<SwitchReport> {
@@ -180,8 +186,8 @@ impl Control for Fake {
             releases: vec![full_release()],
             parity: Vec::new(),
             warnings: Vec::new(),
-            rollout: None,
-            readiness: Default::default(),
+            rollout: Some(ready_made::rollout()),
+            readiness: ready_made::readiness(),
         };
         self.call("status".to_owned(), status)
     }
@@ -207,6 +213,32 @@ impl Control for Fake {
             component: "site".to_owned(),
         };
         self.call(format!("explain {} {}", request.target, request.headers.len()), report)
+    }
+
+    async fn pause(&self, who: &str, request: PauseRequest) -> Result<RolloutReport> {
+        self.call(format!("{who} pause {:?}", request.reason), ready_made::report("pause"))
+    }
+
+    async fn resume(&self, who: &str, request: PauseRequest) -> Result<RolloutReport> {
+        self.call(format!("{who} resume {:?}", request.reason), ready_made::report("resume"))
+    }
+
+    async fn approve(&self, who: &str, request: ApproveRequest) -> Result<RolloutReport> {
+        let call = format!("{who} approve {:?} {} {:?}", request.gate, request.reject, request.reason);
+        self.call(call, ready_made::report("approve"))
+    }
+
+    async fn plan(&self, request: PlanRequest) -> Result<PlanReport> {
+        let call = format!("plan {:?} {:?} {:?}", request.config, request.release, request.strategy);
+        self.call(call, ready_made::plan())
+    }
+
+    async fn rollouts(&self, limit: u32) -> Result<Vec<RolloutView>> {
+        self.call(format!("rollouts {limit}"), vec![ready_made::rollout()])
+    }
+
+    async fn explain_rollout(&self, rollout: &str) -> Result<RolloutStory> {
+        self.call(format!("explain rollout {rollout}"), ready_made::story())
     }
 
     async fn metrics(&self) -> String {

@@ -7,6 +7,8 @@ mod events;
 mod fake;
 mod guard;
 mod operations;
+mod ready_made;
+mod rollouts;
 mod routes;
 mod schema;
 mod server;
