@@ -10,6 +10,7 @@ pub mod error;
 pub mod judging;
 pub mod ports;
 pub mod runner;
+pub mod story;
 
 pub use control::Control;
 pub use error::{Error, ErrorKind};

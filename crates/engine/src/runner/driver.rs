@@ -473,8 +473,11 @@ impl<P: Ports> Driver<P> {
     }
 }
 
-/// A rollout as its records tell it.
-pub(super) fn now_from(records: &[Record]) -> Result<Option<Now>, cutover_rollout::Illegal> {
+/// A rollout as its records tell it; none without records.
+///
+/// # Errors
+/// The first record that has no place.
+pub fn now_from(records: &[Record]) -> Result<Option<Now>, cutover_rollout::Illegal> {
     let Some(state): Option<State> = fold(records)? else { return Ok(None) };
     let opened_by = match records.first().map(|record| &record.body) {
         Some(Body::Opened { by, .. }) => by.clone(),

@@ -21,6 +21,7 @@ use std::{collections::VecDeque, sync::Arc};
 use cutover_rollout::{Event, Millis, Reading, RolloutId, State};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use driver::now_from;
 pub use refusal::Refusal;
 
 use crate::{Error, ErrorKind, judging::Evidence, ports::Ports};

@@ -73,6 +73,7 @@ fn opened(plan: Plan, at: u64) -> State {
         undo: None,
         superseded: None,
         routed: false,
+        share: 0,
         promoted: false,
         retiring: false,
         parked: false,
@@ -202,6 +203,18 @@ fn intent(state: &mut State, id: &EffectId, act: &Act) -> Checked {
     Ok(())
 }
 
+/// Green's share once a change is in place.
+fn share_after(state: &State, change: &Change) -> u16 {
+    let green = state.plan.green;
+    match change {
+        Change::Share { release, width } if *release == green => *width,
+        Change::Promote { release } if *release == green => 10_000,
+        Change::Rollback { .. } => 0,
+        Change::Close { release } if *release == green => 0,
+        _ => state.share,
+    }
+}
+
 fn settle(state: &mut State, id: &EffectId, outcome: &Outcome, at: u64) -> Checked {
     let act = pending(state, id)?.act.clone();
     let gate = match &act {
@@ -221,6 +234,9 @@ fn settle(state: &mut State, id: &EffectId, outcome: &Outcome, at: u64) -> Check
     if let Outcome::Done { generation } = outcome {
         state.generation = state.generation.max(generation.unwrap_or(0));
         state.promoted |= matches!(act, Act::Route(Change::Promote { .. }));
+        if let Act::Route(change) = &act {
+            state.share = share_after(state, change);
+        }
     }
     // Of an effect from before the way back began, only that it has ended matters.
     if id.step != state.cursor {

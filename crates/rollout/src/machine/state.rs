@@ -44,6 +44,8 @@ pub struct State {
     pub superseded: Option<RolloutId>,
     /// Whether a routing write for green was ever tried.
     pub routed: bool,
+    /// How many visitors out of 10 000 green is known to have been given; audiences apart.
+    pub share: u16,
     /// Whether green became the default.
     pub promoted: bool,
     /// Whether tearing blue down was ever tried: the point of no return.
