@@ -103,6 +103,11 @@ impl Body {
     }
 
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if self.flight.as_ref().is_some_and(|flight| flight.stream_over(cx)) {
+            // Between two pieces, and as if the service had ended it: whoever listens takes up again where they were.
+            self.source = Source::Empty;
+            return Poll::Ready(None);
+        }
         let polled = match &mut self.source {
             Source::Empty => Poll::Ready(None),
             Source::Once(_) => match std::mem::replace(&mut self.source, Source::Empty) {

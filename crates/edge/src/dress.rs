@@ -34,6 +34,11 @@ pub(crate) fn dress(asked: &Asked<'_>, response: &mut Response<Body>, pin: Optio
         && let Ok(cookie) = HeaderValue::try_from(pin.set_cookie(secure))
     {
         response.headers_mut().append(header::SET_COOKIE, cookie);
+        let client = flight.client;
+        if let Some(visitor) = &mut flight.visitor {
+            // From this answer on they are known by it.
+            visitor.key = asked.conn.worker.shared.visits.keys().pinned(client, pin.bucket);
+        }
         let shard = flight.shard();
         shard.pins_set.add(1);
         if asked.unconditional.get() && moved(asked, pin) {

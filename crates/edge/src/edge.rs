@@ -27,9 +27,10 @@ use crate::{
     publish::{Ack, Nack, prepare},
     serving::Publication,
     stats::{Stats, Usage},
+    streams::Ending,
     tls::{Tls, TlsError},
     upstream::ComponentHealth,
-    visits::{VisitWindow, WatchOptions},
+    visits::{VisitWindow, Visits, WatchOptions},
     worker::{self, Shared},
 };
 
@@ -101,6 +102,8 @@ impl Edge {
             live: ArcSwap::from_pointee(Live::none()),
             outage: ArcSwap::from_pointee(OutagePage::new(&options.outage)),
             stats: Arc::new(Stats::new(options.workers)),
+            visits: Visits::new(options.workers),
+            endings: (0..options.workers).map(|_| Mutex::default()).collect(),
             tls,
             options,
         });
@@ -233,19 +236,18 @@ impl Edge {
 
     /// How fast and how well a release has answered its visitors, since this edge started.
     pub fn latency(&self, release: &ReleaseId) -> LatencyTotals {
-        let _ = release;
-        LatencyTotals::default()
+        self.0.shared.stats.find(release).map(|stats| stats.answers().0).unwrap_or_default()
     }
 
     /// Begins to count what each visitor meets on two releases, or stops and forgets it. The same options again change
     /// nothing; others begin a new window.
     pub fn watch(&self, options: Option<WatchOptions>) {
-        drop(options);
+        self.0.shared.visits.watch(options);
     }
 
     /// What was counted since the last call, or since the watch began; nothing where nothing is watched.
     pub fn take_window(&self) -> VisitWindow {
-        VisitWindow { complete: true, ..VisitWindow::default() }
+        self.0.shared.visits.take()
     }
 
     /// Ends the open streams of a release, each at a moment of its own within `over`, so that those who come back do not
@@ -253,8 +255,13 @@ impl Edge {
     /// stream that is opened later. Called again: streams that have their moment keep it, unless it is later than the new
     /// one allows. Returns how many are open.
     pub fn end_streams(&self, release: &ReleaseId, over: Duration) -> u64 {
-        let _ = over;
-        self.usage(release).open_streams
+        let open = self.usage(release).open_streams;
+        let asked = Instant::now();
+        for endings in &self.0.shared.endings {
+            let mut endings = endings.lock().unwrap_or_else(PoisonError::into_inner);
+            endings.push(Ending { release: *release, over, asked });
+        }
+        open
     }
 
     /// The health of every service of the publication in force.

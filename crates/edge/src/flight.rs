@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::Context,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use cutover_routing::Kind;
@@ -17,6 +17,9 @@ use crate::{
     legs::client::Progress,
     live::Release,
     stats::{EDGE, ReleaseStats, Sample, Shard, Who},
+    streams::OpenStream,
+    timers::Watch,
+    visits::{Outcome, Visitor},
 };
 
 /// The status noted where the visitor left before there was an answer.
@@ -31,7 +34,9 @@ pub(crate) struct Flight {
     method: Method,
     uri: Uri,
     release: Option<Arc<Release>>,
-    stream: bool,
+    stream: Option<OpenStream>,
+    /// Until the head of the answer.
+    headed: Duration,
     progress: Option<Rc<Progress>>,
     pub(crate) client: IpAddr,
     pub(crate) reason: &'static str,
@@ -42,6 +47,10 @@ pub(crate) struct Flight {
     pub(crate) bytes: u64,
     /// The answer ended before its end.
     pub(crate) cut: bool,
+    /// Says nothing about how the release serves those who are on it.
+    pub(crate) aside: bool,
+    /// Who asks, while visitors are watched.
+    pub(crate) visitor: Option<Visitor>,
 }
 
 impl Flight {
@@ -56,7 +65,8 @@ impl Flight {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             release: None,
-            stream: false,
+            stream: None,
+            headed: Duration::ZERO,
             progress: None,
             client: conn.peer,
             reason: "edge",
@@ -66,6 +76,8 @@ impl Flight {
             status: 0,
             bytes: 0,
             cut: false,
+            aside: false,
+            visitor: None,
         });
         flight.shard().in_flight.add(1);
         flight
@@ -108,11 +120,44 @@ impl Flight {
 
     /// The answer is a stream that may stay open for hours.
     pub(crate) fn open_stream(&mut self) {
-        if !self.stream {
-            self.stream = true;
+        if self.stream.is_none()
+            && let Some(release) = &self.release
+        {
+            self.stream = Some(self.conn.worker.streams.open(release.id));
             let shard = self.shard();
             shard.in_flight.add(-1);
             shard.open_streams.add(1);
+        }
+    }
+
+    /// True once this answer is a stream whose moment to end has come; otherwise the task is woken when it does.
+    pub(crate) fn stream_over(&self, cx: &Context<'_>) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.over(cx))
+    }
+
+    /// A deadline on the clock of this request's worker.
+    pub(crate) fn watch(&self) -> Watch {
+        self.conn.worker.timers.watch()
+    }
+
+    /// The head of the answer is there. Of a stream nothing more is counted than that.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = status;
+        self.headed = self.started.elapsed();
+        if self.stream.is_some() {
+            self.judge(Outcome { failed: status >= 500, took: None });
+        }
+    }
+
+    /// Counts what a visitor met, as evidence for or against the release.
+    fn judge(&self, outcome: Outcome) {
+        let Some(release) = self.release.as_ref().filter(|_| self.who == Who::Visitor && !self.aside) else {
+            return;
+        };
+        let worker = &self.conn.worker;
+        release.stats.shards[worker.index].answers.count(outcome);
+        if let Some(visitor) = self.visitor {
+            worker.shared.visits.count(worker.index, visitor, release.id, outcome);
         }
     }
 
@@ -125,7 +170,7 @@ impl Flight {
 
     /// True where the upstream has sent nothing for too long. `waiting` is the caller's memory of having asked before.
     pub(crate) fn stalled(&self, waiting: &mut bool, cx: &Context<'_>) -> bool {
-        let Some(progress) = self.progress.as_ref().filter(|_| !self.stream) else { return false };
+        let Some(progress) = self.progress.as_ref().filter(|_| self.stream.is_none()) else { return false };
         if !*waiting {
             *waiting = true;
             progress.watch.arm(self.conn.worker.shared.options.timeouts.upstream_idle);
@@ -139,11 +184,16 @@ impl Drop for Flight {
         let status = if self.status == 0 { LEFT } else { self.status };
         let took = self.started.elapsed();
         let shard = self.shard();
-        if self.stream {
+        if self.stream.is_some() {
             shard.open_streams.add(-1);
         } else {
             shard.in_flight.add(-1);
             shard.took(took);
+            // A visitor who left first, or whose own body broke the exchange, is nobody's failure.
+            if self.status != 0 && !self.progress.as_ref().is_some_and(|progress| progress.faulty()) {
+                let took = Some(self.headed).filter(|_| self.kind != Kind::WebSocket);
+                self.judge(Outcome { failed: status >= 500 || self.cut, took });
+            }
         }
         shard.request(Sample { component: self.component, who: self.who, kind: self.kind, status });
         let lines = &self.conn.worker.lines;

@@ -6,9 +6,14 @@ use std::{
 };
 
 use crate::{
+    latency,
     stats::{BUCKETS, CLASSES, KINDS, Level, ReleaseStats, WHO},
     worker::Shared,
 };
+
+/// Upper bounds of the visitors' histogram, in microseconds: bounds of the finer one that is kept, two doublings apart.
+const ANSWER_BOUNDS: [u64; 11] =
+    [64, 256, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
 
 /// Everything this edge counts.
 pub(crate) fn text(shared: &Shared) -> String {
@@ -71,8 +76,35 @@ fn write(shared: &Shared, out: &mut String) -> std::fmt::Result {
         writeln!(out, "cutover_request_duration_seconds_sum{{release=\"{release}\"}} {seconds}")?;
         writeln!(out, "cutover_request_duration_seconds_count{{release=\"{release}\"}} {count}")?;
     }
+    head(
+        out,
+        "cutover_visitor_answer_seconds",
+        "histogram",
+        "Time from the head of a visitor's request to the head of its answer; streams, previews and known bots left out.",
+    )?;
+    for (release, stats) in &all {
+        let (totals, sum_us) = stats.answers();
+        for bound in ANSWER_BOUNDS {
+            let count: u64 = totals.counts[..latency::bucket(bound)].iter().sum();
+            let seconds = bound as f64 / 1e6;
+            writeln!(
+                out,
+                "cutover_visitor_answer_seconds_bucket{{release=\"{release}\",le=\"{seconds}\"}} {count}"
+            )?;
+        }
+        let (count, sum) = (totals.timed(), sum_us as f64 / 1e6);
+        writeln!(out, "cutover_visitor_answer_seconds_bucket{{release=\"{release}\",le=\"+Inf\"}} {count}")?;
+        writeln!(out, "cutover_visitor_answer_seconds_sum{{release=\"{release}\"}} {sum}")?;
+        writeln!(out, "cutover_visitor_answer_seconds_count{{release=\"{release}\"}} {count}")?;
+    }
     type Reads = fn(&ReleaseStats) -> u64;
-    let per_release: [(&str, &str, &str, Reads); 5] = [
+    let per_release: [(&str, &str, &str, Reads); 6] = [
+        (
+            "cutover_visitor_failures_total",
+            "counter",
+            "Requests of visitors that failed by the release.",
+            |s| s.answers().0.errors,
+        ),
         ("cutover_requests_in_flight", "gauge", "Requests being answered now, open streams left out.", |s| {
             s.level(|shard| shard.in_flight.get())
         }),

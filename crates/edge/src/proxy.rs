@@ -259,8 +259,9 @@ fn answer(mut response: Response<Body>, flight: &mut Flight) -> Response<Body> {
     response
 }
 
-fn failure(asked: &Asked<'_>, error: &SendError, flight: &Flight) -> Response<Body> {
+fn failure(asked: &Asked<'_>, error: &SendError, flight: &mut Flight) -> Response<Body> {
     tracing::debug!(id = flight.id(), %error, "an upstream gave no answer");
+    flight.aside |= matches!(error, SendError::Visitor | SendError::Body(_));
     let page = asked.decision.kind == Kind::Navigation;
     // Nobody is there, and the checks have not noticed yet: a person gets the same page as a second later.
     if page && matches!(error, SendError::Connect(..)) {

@@ -51,7 +51,7 @@ pub(crate) async fn serve(conn: &Rc<Conn>, parts: Parts, body: Inbound) -> Respo
             response
         }
     };
-    flight.status = response.status().as_u16();
+    flight.answered(response.status().as_u16());
     let headers = response.headers_mut();
     let release = flight.release().map_or(HeaderValue::from_static("none"), |release| release.header.clone());
     headers.insert(RELEASE, release);
@@ -114,6 +114,11 @@ async fn route(conn: &Rc<Conn>, parts: Parts, websocket: bool, body: Inbound, fl
     if decision.bot {
         flight.who = Who::Bot;
     }
+    flight.visitor = conn
+        .worker
+        .shared
+        .visits
+        .visitor(|keys| keys.of(&parts.headers, &decision, view.settings.secure, origin.client));
     let asked = Asked {
         conn,
         parts: &parts,
@@ -260,6 +265,7 @@ impl Asked<'_> {
             if !matches!(answer, SiteAnswer::Missing) {
                 if other.id != release.id {
                     flight.reason = "commons";
+                    flight.aside = true;
                     flight.serve(other);
                 }
                 return self.file(answer).await;
@@ -295,6 +301,7 @@ impl Asked<'_> {
                 }
                 flight.serve(release);
                 flight.component = SITE;
+                flight.aside = true;
                 self.file(answer).await
             }
             _ => self.missing(),

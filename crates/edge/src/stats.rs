@@ -14,6 +14,11 @@ use std::{
 
 use cutover_routing::{Kind, ReleaseId};
 
+use crate::{
+    latency::{self, LatencyTotals},
+    visits::Outcome,
+};
+
 /// Who asked; judged apart from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -90,6 +95,33 @@ impl Level {
     }
 }
 
+/// How visitors were answered.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    requests: Count,
+    failed: Count,
+    /// Until the head of the answer.
+    times: [Count; latency::BUCKETS],
+    time_us: Count,
+}
+
+impl Answers {
+    fn new() -> Self {
+        let times = std::array::from_fn(|_| Count::default());
+        Self { requests: Count::default(), failed: Count::default(), times, time_us: Count::default() }
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.requests.add(1);
+        self.failed.add(u64::from(outcome.failed));
+        if let Some(took) = outcome.took {
+            let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            self.times[latency::bucket(us)].add(1);
+            self.time_us.add(us);
+        }
+    }
+}
+
 /// What one worker counts for one release. A cache line of its own.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -101,6 +133,8 @@ pub(crate) struct Shard {
     pub(crate) pins_moved: Count,
     pub(crate) latency: [Count; BUCKETS.len() + 1],
     pub(crate) latency_sum_us: Count,
+    /// Of visitors alone.
+    pub(crate) answers: Answers,
     /// Unix milliseconds.
     last_request: Count,
     requests: Box<[Count]>,
@@ -126,6 +160,7 @@ impl Shard {
             pins_moved: Count::default(),
             latency: Default::default(),
             latency_sum_us: Count::default(),
+            answers: Answers::new(),
             last_request: Count::default(),
             requests: (0..cells).map(|_| Count::default()).collect(),
         }
@@ -181,6 +216,20 @@ impl ReleaseStats {
 
     pub(crate) fn requests(&self, component: usize, who: usize, kind: usize, class: usize) -> u64 {
         self.sum(|shard| shard.requests.get(cell(component, who, kind, class)).map_or(0, Count::get))
+    }
+
+    /// How visitors were answered, and for how many microseconds they waited altogether.
+    pub(crate) fn answers(&self) -> (LatencyTotals, u64) {
+        let mut totals = LatencyTotals::default();
+        let mut time_us = 0;
+        for answers in self.shards.iter().map(|shard| &shard.answers) {
+            // Failures first: read between two writes, there are never more of them than requests.
+            totals.errors += answers.failed.get();
+            totals.requests += answers.requests.get();
+            totals.counts.iter_mut().zip(&answers.times).for_each(|(sum, count)| *sum += count.get());
+            time_us += answers.time_us.get();
+        }
+        (totals, time_us)
     }
 
     pub(crate) fn usage(&self) -> Usage {

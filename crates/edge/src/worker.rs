@@ -8,7 +8,7 @@ use std::{
     io,
     net::IpAddr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -32,8 +32,10 @@ use crate::{
     options::EdgeOptions,
     pages::OutagePage,
     stats::Stats,
+    streams::{Ending, Streams},
     timers::{TICK, Timers},
     tls::Tls,
+    visits::Visits,
 };
 
 /// What all workers share.
@@ -42,6 +44,9 @@ pub(crate) struct Shared {
     pub(crate) live: ArcSwap<Live>,
     pub(crate) outage: ArcSwap<OutagePage>,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) visits: Visits,
+    /// What each worker has not been told yet.
+    pub(crate) endings: Vec<Mutex<Vec<Ending>>>,
     pub(crate) tls: Option<Tls>,
 }
 
@@ -62,6 +67,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) timers: Rc<Timers>,
     pub(crate) pool: Rc<Pool>,
+    pub(crate) streams: Rc<Streams>,
     pub(crate) lines: Lines,
     server: Server,
     view: RefCell<Rc<View>>,
@@ -76,6 +82,7 @@ impl Worker {
         let options = &shared.options;
         Rc::new(Self {
             index,
+            streams: Streams::new(Rc::clone(&timers)),
             pool: Pool::new(Rc::clone(&timers), &options.limits, &options.timeouts),
             lines: Lines::new(sink, Arc::clone(&shared.stats)),
             server: Server::new(options),
@@ -153,12 +160,19 @@ impl Worker {
         Ok(())
     }
 
+    fn end_streams(&self) {
+        let Some(endings) = self.shared.endings.get(self.index) else { return };
+        let endings = std::mem::take(&mut *endings.lock().unwrap_or_else(PoisonError::into_inner));
+        endings.into_iter().for_each(|ending| self.streams.end(ending));
+    }
+
     async fn ticker(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for count in 0_u64.. {
             ticks.tick().await;
             self.timers.tick();
+            self.end_streams();
             self.lines.flush();
             if count % 10 == 0 {
                 self.pool.expire();

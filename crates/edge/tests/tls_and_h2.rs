@@ -319,3 +319,20 @@ fn switches_under_http_2_are_counted_per_release() {
     });
     until("they are counted", || edge.usage(&id(BLUE)).requests == 10);
 }
+
+#[test]
+fn an_event_stream_over_http_2_ends_alone_and_cleanly() {
+    let upstream = Upstream::start("blue");
+    let edge = start();
+    serving(&edge, &upstream);
+    block(async {
+        let mut h2 = clear(edge.local_addr()).await;
+        let events = h2.send_request(to("/events").body(Full::default()).unwrap()).await.unwrap();
+        until("it is open", || edge.usage(&id(BLUE)).open_streams == 1);
+        assert_eq!(edge.end_streams(&id(BLUE), Duration::ZERO), 1);
+        assert_eq!(events.into_body().collect().await.unwrap().to_bytes(), "");
+        let (head, text) = send(&mut h2, to("/any")).await;
+        assert_eq!((head.status, text.as_str()), (StatusCode::OK, "blue"));
+    });
+    until("it has ended", || edge.usage(&id(BLUE)).open_streams == 0);
+}

@@ -68,6 +68,11 @@ impl Progress {
         })
     }
 
+    /// True where the visitor's body was at fault.
+    pub(crate) fn faulty(&self) -> bool {
+        self.fault.borrow().is_some()
+    }
+
     /// Why the exchange broke: by the visitor's body, or else by the upstream.
     fn broken(&self, error: impl std::fmt::Display) -> SendError {
         match self.fault.take() {

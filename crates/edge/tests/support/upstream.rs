@@ -124,6 +124,11 @@ impl Drop for Upstream {
     }
 }
 
+fn switching(response: http::response::Builder) -> Response<Body> {
+    let response = response.status(101).header("upgrade", "websocket").header("connection", "upgrade");
+    response.header("sec-websocket-accept", "x").body(full("")).unwrap()
+}
+
 async fn answer(state: Arc<State>, mut request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
     if request.uri().path() == "/healthz" {
         let status =
@@ -281,6 +286,35 @@ async fn answer(state: Arc<State>, mut request: Request<Incoming>) -> Result<Res
                 .header("sec-websocket-accept", "x")
                 .body(full(""))
                 .unwrap()
+        }
+        // Frames as they should be; notes all it is sent until the end.
+        "frames" if request.headers().contains_key("upgrade") => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let (name, state) = (state.name.clone(), Arc::clone(&state));
+            tokio::spawn(async move {
+                let mut io = TokioIo::new(upgrade.await.unwrap());
+                io.write_all(&[&[0x81, name.len() as u8], name.as_bytes()].concat()).await.unwrap();
+                let mut sent = Vec::new();
+                while let Ok(1..) = io.read_buf(&mut sent).await {
+                    state.waiting.fetch_add(1, SeqCst);
+                }
+                state.seen.lock().unwrap().push(format!("{sent:02x?}"));
+            });
+            switching(response)
+        }
+        // Half a frame, and once it is let go the rest of it and two more.
+        "halves" if request.headers().contains_key("upgrade") => {
+            let upgrade = hyper::upgrade::on(&mut request);
+            let state = Arc::clone(&state);
+            tokio::spawn(async move {
+                let mut io = TokioIo::new(upgrade.await.unwrap());
+                io.write_all(b"\x82\x0afirst").await.unwrap();
+                state.waiting.fetch_add(1, SeqCst);
+                state.gate.acquire().await.unwrap().forget();
+                let _ = io.write_all(b"later\x82\x01a\x82\x01b").await;
+                let _ = io.read_to_end(&mut Vec::new()).await;
+            });
+            switching(response)
         }
         "sleep" => {
             tokio::time::sleep(Duration::from_millis(20)).await;
