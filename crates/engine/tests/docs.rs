@@ -12,15 +12,52 @@ fn reference() -> String {
 }
 
 #[test]
-fn the_example_of_the_reference_is_valid() {
+fn the_examples_of_the_reference_are_valid() {
     let text = reference();
     let examples: Vec<&str> =
         text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(examples.len(), 1);
-    for example in examples {
-        let config = parse(example, Path::new("/app/cutover.toml")).unwrap();
-        assert_eq!(config.gates.len(), 2);
+    let gates: Vec<usize> = examples
+        .iter()
+        .map(|example| parse(example, Path::new("/app/cutover.toml")).unwrap().gates.len())
+        .collect();
+    assert_eq!(gates, [3, 2, 8]);
+}
+
+#[test]
+fn a_gate_written_in_a_line_of_the_reference_is_one() {
+    let text = reference();
+    let mut found = 0;
+    for (key, at) in
+        [("http", "before"), ("compare", "steps"), ("metrics", "bake"), ("approval", "25%"), ("load", "5%")]
+    {
+        for inline in text.split('`').filter(|inline| inline.starts_with(&format!("{key} = {{"))) {
+            let head = "app = \"a\"\nhost = \"a\"\n[site]\ndir = \"dist\"\n[rollout]\nstrategy = \"5%, 25%, 100%\"\n";
+            let example = format!("{head}[[gate]]\nname = \"g\"\nat = [{at:?}]\n{inline}\n");
+            parse(&example, Path::new("/app/cutover.toml"))
+                .unwrap_or_else(|why| panic!("{inline}: {why:#?}"));
+            found += 1;
+        }
     }
+    assert!(found >= 6, "only {found} were found");
+}
+
+#[test]
+fn the_strategies_of_the_reference_are_read() {
+    let rollouts =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rollouts.md")).unwrap();
+    let table = rollouts.split("| written | means |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut read = 0;
+    for row in table.lines().skip(2) {
+        let cell = row.split(" | ").next().unwrap();
+        for text in cell.split('`').skip(1).step_by(2) {
+            let head = "app = \"a\"\nhost = \"a\"\n[site]\ndir = \"dist\"\n";
+            let audience = "[[routing.audience]]\nname = \"staff\"\nheader = { name = \"x-team\" }\n";
+            let example = format!("{head}[rollout]\nstrategy = {text:?}\n{audience}");
+            parse(&example, Path::new("/app/cutover.toml")).unwrap_or_else(|why| panic!("{text}: {why:#?}"));
+            read += 1;
+        }
+    }
+    assert!(read >= 9, "only {read} were read");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use cutover_routing::{AudienceRule, Cookieless, PathPattern, Policy};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use gate::Sort;
 pub use gate::{
     ApprovalGate, CompareGate, EdgeMetric, Gate, GateAt, GateKind, LoadGate, Measure, MetricsGate,
     MetricsSource,

@@ -6,12 +6,14 @@
 mod check;
 pub mod duration;
 mod globs;
+mod hint;
 mod meant;
 mod parity;
 mod place;
 mod schema;
 mod shape;
 mod snapshot;
+mod steps;
 mod written;
 
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use globs::Globs;
+pub(crate) use hint::strategy_hint;
 pub use meant::{
     AccessLog, After, AppConfig, ApprovalGate, CompareGate, Drain, EdgeConfig, EdgeMetric, Gate, GateAt,
     GateKind, LoadGate, LowTraffic, Measure, MetricsGate, MetricsSource, NotLowTraffic, OutageConfig,

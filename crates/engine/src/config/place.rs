@@ -82,6 +82,18 @@ impl<'a> Trouble<'a> {
         self.found.push((span.start, error));
     }
 
+    /// Where a part of a written string stands in the file. With escapes in the string there is no telling, and the
+    /// place is the whole.
+    pub(super) fn part(&self, written: &At<String>, part: Range<usize>) -> Range<usize> {
+        let span = written.span();
+        let raw = self.text.get(span.clone()).unwrap_or_default();
+        let begin = raw.find(written.get().as_str()).filter(|begin| *begin <= 5);
+        match begin {
+            Some(begin) => span.start + begin + part.start..span.start + begin + part.end,
+            None => span,
+        }
+    }
+
     /// Notes that something was cut out of the table that starts here, with its own error.
     pub(super) fn note_cut(&mut self, table: &Range<usize>) {
         self.cut.push(table.start);

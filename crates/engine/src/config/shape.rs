@@ -13,9 +13,6 @@ use toml::{
 
 use super::place::Trouble;
 
-/// Keys of gates that will exist one day: refused in plain words instead of as unknown.
-const GATES_TO_COME: [&str; 5] = ["compare", "metrics", "metric", "approval", "load"];
-
 /// Compares and cuts; `span` is where the whole document stands.
 pub(super) fn check(root: &Schema, table: &mut DeTable<'_>, trouble: &mut Trouble<'_>) {
     Shape { root, trouble }.table(root, table, 0..0, "");
@@ -78,6 +75,7 @@ impl<'s> Shape<'s, '_, '_> {
         let wanted = schema.get("type").and_then(Schema::as_str).unwrap_or_default();
         match (wanted, value.get_mut()) {
             ("string", DeValue::String(_)) | ("boolean", DeValue::Boolean(_)) => true,
+            ("number", DeValue::Float(_) | DeValue::Integer(_)) => true,
             ("integer", DeValue::Integer(_)) => self.range(schema, value, path),
             ("array", DeValue::Array(items)) => {
                 let item_schema = schema.get("items").unwrap_or(&Schema::Null);
@@ -167,15 +165,6 @@ impl<'s> Shape<'s, '_, '_> {
 
     fn unknown(&mut self, schema: &Schema, key: &Spanned<std::borrow::Cow<'_, str>>, name: &str) {
         let text: &str = key.get_ref();
-        if name == "[[gate]]" && GATES_TO_COME.contains(&text) {
-            self.trouble.add_hint(
-                "CUT0106",
-                key.span(),
-                format!("`{text}` gates are not there yet"),
-                "the gates that work are `http` (a request to the release) and `run` (a command)",
-            );
-            return;
-        }
         let place = if name.is_empty() { "at the top".to_owned() } else { format!("in {name}") };
         let message = format!("unknown key `{text}` {place}");
         let known: Vec<&str> = keys(schema).collect();
@@ -243,6 +232,7 @@ fn described(kind: &str) -> &str {
     match kind {
         "string" => "a string",
         "integer" => "a whole number",
+        "number" => "a number",
         "float" => "a number with a fraction",
         "boolean" => "true or false",
         "datetime" => "a date",

@@ -4,7 +4,9 @@ use cutover_routing::{Condition, Cookieless, Policy};
 
 use super::*;
 
+mod gates;
 mod kept;
+mod rollouts;
 
 /// Everything that can be said today, in one description.
 const WHOLE: &str = include_str!("tests/whole.toml");
@@ -147,31 +149,6 @@ fn a_typo_gets_a_suggestion_and_one_error_only() {
         (format!("{SITE}fallback = 7\n"), "write `\"7\"`"),
     ] {
         assert_eq!(only(&extra).hint.as_deref(), Some(hint), "{extra}");
-    }
-}
-
-#[test]
-fn what_is_not_there_yet_is_refused_in_plain_words_at_its_line() {
-    for strategy in ["5%, 25%, 50%, 100%", "canary(10%, 5m)", "linear(10%, 1m)", "2.5%,100%"] {
-        let error = only(&format!("{SITE}[rollout]\nstrategy = \"{strategy}\"\n"));
-        assert_eq!((error.code, error.line, error.column), ("CUT0106", 6, 12), "{strategy}");
-        assert!(error.hint.unwrap().contains("strategy = \"instant\""));
-    }
-    for strategy in
-        ["5%", "50%, 25%, 100%", "canary 10", "canary(10%)", "0%, 100%", "5%, 105%", "1.234%, 100%", "blue"]
-    {
-        assert_eq!(
-            only(&format!("{SITE}[rollout]\nstrategy = \"{strategy}\"\n")).code,
-            "CUT0105",
-            "{strategy}"
-        );
-    }
-    for gate in
-        ["compare = { metric = \"errors\" }", "approval = true", "load = { users = 5 }", "metrics = {}"]
-    {
-        let error = only(&format!("{SITE}[[gate]]\nname = \"later\"\n{gate}\n"));
-        assert_eq!((error.code, error.line, error.column), ("CUT0106", 7, 1), "{gate}");
-        assert!(error.hint.unwrap().contains("`http`"));
     }
 }
 
@@ -340,13 +317,6 @@ proptest::proptest! {
     fn no_text_makes_it_panic(text in "(\\[{1,2}(site|service|gate|edge|routing.audience)\\]{1,2}\n|(dir|name|routes|http|run|host|app|listen) = (\"\\PC{0,6}\"|[0-9]{1,20}|\\[\"/\"\\]|\\{ path = 1 \\})\n|\\PC{0,8}){0,12}") {
         let _ = read(&text);
     }
-}
-
-#[test]
-fn a_description_that_plans_ahead_is_refused_only_where_it_does() {
-    let found = errors(include_str!("tests/ahead.toml"));
-    let codes: Vec<_> = found.iter().map(|error| error.split(' ').nth(1).unwrap()).collect();
-    assert_eq!(codes, ["CUT0106", "CUT0106"], "{found:#?}");
 }
 
 #[test]

@@ -11,6 +11,12 @@ use serde::Deserialize;
 
 use super::place::At;
 
+mod gate;
+
+pub(super) use gate::{
+    ApprovalGate, CompareGate, EdgeMetric, Gate, HttpGate, LoadGate, Measure, MetricsGate,
+};
+
 /// Describes one app to Cutover: what it consists of, how it is routed, and how releases replace each other.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +48,7 @@ pub(super) struct File {
     /// How a release replaces another.
     #[serde(default)]
     pub(super) rollout: Rollout,
-    /// A check on a release before visitors come.
+    /// A check on a release: before visitors come, while they move, or after.
     #[serde(default)]
     pub(super) gate: Vec<At<Gate>>,
 }
@@ -214,16 +220,48 @@ pub(super) struct Outage {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rollout {
-    /// In which steps visitors move: `instant` (all at once) for now.
+    /// Where what is not written comes from; `quick` where nothing is said.
+    pub(super) profile: Option<At<Profile>>,
+    /// In which steps visitors move: `instant`, `5%, 25%, 100%`, `canary(10%, 5m)`, `linear(10%, 1m)`, or a name of
+    /// CodeDeploy.
     pub(super) strategy: Option<At<String>>,
     /// How long each step of a gradual strategy is held at least; `2m` where nothing is said.
     pub(super) hold: Option<At<String>>,
-    /// How long both releases are kept warm after promotion; `10m` where nothing is said.
+    /// How long both releases are kept warm and watched after promotion; `10m` where nothing is said, `0s`: not at all.
     pub(super) bake: Option<At<String>>,
     /// When the release that was left is closed.
     pub(super) drain: Option<At<Drain>>,
     /// What becomes of it then; `retire` where nothing is said.
     pub(super) after: Option<After>,
+    /// An answer that takes longer is slow; `1s` where nothing is said.
+    pub(super) slow: Option<At<String>>,
+    /// What gates do that have too little evidence when a hold is over: `hold`, `extend 10m`, `ask` or `synthetic`;
+    /// `hold` where nothing is said.
+    pub(super) low_traffic: Option<At<String>>,
+    /// What a promotion does while a rollback would not be possible; `warn` where nothing is said.
+    pub(super) readiness: Option<Readiness>,
+}
+
+/// Defaults for rollouts.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Profile {
+    /// Everybody at once, after the gates.
+    Quick,
+    /// In four steps, errors and slow answers compared.
+    Standard,
+    /// In six long steps, compared with rarer mistakes of the judge.
+    Paranoid,
+}
+
+/// What a promotion does while a rollback would not be possible.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Readiness {
+    /// Says so and goes on.
+    Warn,
+    /// Does not promote.
+    Refuse,
 }
 
 /// When a release that was left is closed.
@@ -240,44 +278,8 @@ pub(super) struct Drain {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum After {
-    /// Its services end and its files go.
+    /// Its services end, and beyond `keep` its files go.
     Retire,
     /// It stays warm, ready for a rollback.
     Standby,
-}
-
-/// A gate: a name and either `http` or `run`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Gate {
-    /// Its name: lower-case letters, digits and dashes.
-    #[schemars(required)]
-    pub(super) name: Option<At<String>>,
-    /// A request to the release and the answer it must give.
-    pub(super) http: Option<At<HttpGate>>,
-    /// A command that must exit 0, run in the directory of this file.
-    pub(super) run: Option<At<String>>,
-    /// The longest the command may take; `10m` where nothing is said.
-    pub(super) timeout: Option<At<String>>,
-    /// Whether a rollout stops when it does not pass; true where nothing is said.
-    pub(super) required: Option<bool>,
-}
-
-/// A request and the answer it must get.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct HttpGate {
-    /// Path and query.
-    #[schemars(required)]
-    pub(super) path: Option<At<String>>,
-    /// Status of the answer; 200 where nothing is said.
-    #[schemars(range(min = 100, max = 599))]
-    pub(super) status: Option<At<i64>>,
-    /// Text the body must contain.
-    pub(super) body_contains: Option<At<String>>,
-    /// Headers of the request.
-    #[serde(default)]
-    pub(super) headers: BTreeMap<String, At<String>>,
-    /// The longest it may take to the last byte, e.g. `500ms`.
-    pub(super) max_latency: Option<At<String>>,
 }

@@ -4,6 +4,7 @@
 
 mod edge;
 mod gate;
+mod profile;
 mod rollout;
 mod routing;
 mod service;
@@ -32,8 +33,19 @@ pub(super) fn file(written: &File, file: &Path, trouble: &mut Trouble<'_>) -> Op
     let edge = edge::check(&written.edge, &base, trouble);
     let routing = routing::check(&written.routing, !written.edge.trusted_proxies.is_empty(), trouble);
     let outage = rollout::outage(&written.outage, trouble);
-    let rollout = rollout::check(&written.rollout, trouble);
-    let gates = gate::check(&written.gate, trouble);
+    let defaults = profile::defaults(written.rollout.profile.as_ref().map(|profile| *profile.get()));
+    let audiences: Vec<&str> = written
+        .routing
+        .audience
+        .iter()
+        .filter_map(|audience| audience.get().name.as_ref().map(|name| name.get().as_str()))
+        .collect();
+    let rollout = rollout::check(&written.rollout, &defaults, &audiences, trouble);
+    let around = gate::Around { rollout: rollout.as_ref(), audiences: &audiences, defaults: &defaults };
+    let mut gates = gate::check(&written.gate, &around, trouble);
+    if let (Some(rollout), Some(gates)) = (&rollout, &mut gates) {
+        rollout::add_profile(&written.rollout, rollout, &defaults, gates, trouble);
+    }
     Some(AppConfig {
         file: file.to_owned(),
         base,

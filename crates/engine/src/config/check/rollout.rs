@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use cutover_rollout::Strategy;
+
 use super::{
     super::{
         duration,
         meant::{
-            After, DEFAULT_SLOW, Drain, LowTraffic, OutageConfig, Profile, ReadinessPolicy, RolloutConfig,
+            After, DEFAULT_SLOW, Drain, Gate, LowTraffic, OutageConfig, ReadinessPolicy, RolloutConfig,
             StrategyText,
         },
         place::{At, Trouble},
+        strategy_hint,
         written::{self, Outage, Rollout},
     },
+    gate,
+    profile::Defaults,
     text,
 };
 
@@ -19,12 +24,27 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 const DEFAULT_MESSAGE: &str = "This page is not available at the moment. Please try again in a few minutes.";
 
-pub(super) fn check(written: &Rollout, trouble: &mut Trouble<'_>) -> Option<RolloutConfig> {
-    let strategy =
-        written.strategy.as_ref().map_or(Some(StrategyText::default()), |text| strategy(text, trouble));
-    let hold = text::time_or("rollout.hold", written.hold.as_ref(), 2 * MINUTE, 30 * DAY, trouble);
-    let bake = text::time_or("rollout.bake", written.bake.as_ref(), 10 * MINUTE, 30 * DAY, trouble);
+pub(super) fn check(
+    written: &Rollout,
+    defaults: &Defaults,
+    audiences: &[&str],
+    trouble: &mut Trouble<'_>,
+) -> Option<RolloutConfig> {
+    let strategy = match &written.strategy {
+        Some(text) => strategy(text, audiences, trouble),
+        None => Strategy::parse(defaults.strategy, &[]).ok().map(StrategyText::from),
+    };
+    let hold = text::time_or("rollout.hold", written.hold.as_ref(), defaults.hold, 30 * DAY, trouble);
+    let bake = match &written.bake {
+        Some(written) => text::time_or_nothing("rollout.bake", written, 30 * DAY, trouble),
+        None => Some(defaults.bake),
+    };
     let drain = drain(written.drain.as_ref(), trouble);
+    let slow = text::time_or("rollout.slow", written.slow.as_ref(), DEFAULT_SLOW, 10 * MINUTE, trouble);
+    let low_traffic = match &written.low_traffic {
+        Some(written) => text::low_traffic("rollout.low_traffic", written, trouble),
+        None => Some(LowTraffic::default()),
+    };
     Some(RolloutConfig {
         strategy: strategy?,
         hold: hold?,
@@ -34,11 +54,42 @@ pub(super) fn check(written: &Rollout, trouble: &mut Trouble<'_>) -> Option<Roll
             Some(written::After::Standby) => After::Standby,
             Some(written::After::Retire) | None => After::Retire,
         },
-        slow: DEFAULT_SLOW,
-        low_traffic: LowTraffic::default(),
-        profile: Profile::default(),
-        readiness: ReadinessPolicy::default(),
+        slow: slow?,
+        low_traffic: low_traffic?,
+        profile: defaults.profile,
+        readiness: match written.readiness {
+            Some(written::Readiness::Warn) => ReadinessPolicy::Warn,
+            Some(written::Readiness::Refuse) => ReadinessPolicy::Refuse,
+            None => defaults.readiness,
+        },
     })
+}
+
+/// Adds the comparisons of the profile to the gates, but for those the user has written under the same name.
+pub(super) fn add_profile(
+    written: &Rollout,
+    rollout: &RolloutConfig,
+    defaults: &Defaults,
+    gates: &mut Vec<Gate>,
+    trouble: &mut Trouble<'_>,
+) {
+    if !defaults.compares {
+        return;
+    }
+    let of_profile = gate::of_profile(rollout, defaults);
+    if let (true, Some(profile)) = (of_profile.is_empty(), &written.profile) {
+        let message = format!(
+            "the profile compares visitors, but the strategy \"{}\" without a bake leaves nobody to compare",
+            rollout.strategy
+        );
+        let hint = "leave `strategy` and `bake` to the profile, or use `profile = \"quick\"`";
+        trouble.add_hint("CUT0107", profile.span(), message, hint);
+    }
+    for gate in of_profile {
+        if !gates.iter().any(|written| written.name == gate.name) {
+            gates.push(gate);
+        }
+    }
 }
 
 fn drain(written: Option<&At<written::Drain>>, trouble: &mut Trouble<'_>) -> Option<Drain> {
@@ -61,66 +112,19 @@ fn drain(written: Option<&At<written::Drain>>, trouble: &mut Trouble<'_>) -> Opt
     Some(drain)
 }
 
-/// Recognises what will be a strategy one day, so that the answer to a good plan is not "malformed".
-fn strategy(written: &At<String>, trouble: &mut Trouble<'_>) -> Option<StrategyText> {
-    let text = written.get().trim();
-    if text == "instant" {
-        return Some(StrategyText::default());
-    }
-    let hint = "the strategy that works is `strategy = \"instant\"`: everybody at once, after the gates";
-    match gradual(text) {
-        Ok(()) => {
-            let message = format!("gradual strategies are not there yet: `strategy = {text:?}`");
-            trouble.add_hint("CUT0106", written.span(), message, hint);
-        }
+/// Reads a strategy; the place of a mistake is the mistake's own, not the whole text's.
+fn strategy(written: &At<String>, audiences: &[&str], trouble: &mut Trouble<'_>) -> Option<StrategyText> {
+    match Strategy::parse(written.get(), audiences) {
+        Ok(strategy) => Some(strategy.into()),
         Err(why) => {
-            trouble.add_hint("CUT0105", written.span(), format!("`rollout.strategy` {why}: {text:?}"), hint);
+            let place = trouble.part(written, why.span.clone());
+            let message = format!("`rollout.strategy`: {why}");
+            match strategy_hint(&why.problem, audiences) {
+                Some(hint) => trouble.add_hint("CUT0105", place, message, hint),
+                None => trouble.add("CUT0105", place, message),
+            }
+            None
         }
-    }
-    None
-}
-
-/// `canary(10%, 5m)`, `linear(10%, 1m)`, or rising percentages that end at 100%.
-fn gradual(text: &str) -> Result<(), String> {
-    for form in ["canary", "linear"] {
-        let Some(inner) = text.strip_prefix(form) else { continue };
-        let inner = inner.trim().strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
-        let (share, time) = inner
-            .and_then(|inner| inner.split_once(','))
-            .ok_or_else(|| format!("is written {form}(10%, 5m)"))?;
-        percent(share)?;
-        return duration::parse(time.trim()).map(drop);
-    }
-    let mut last = 0;
-    for step in text.split(',') {
-        let share = percent(step)?;
-        if share <= last {
-            return Err("does not rise from step to step".to_owned());
-        }
-        last = share;
-    }
-    if last == 10_000 { Ok(()) } else { Err("does not end at 100%".to_owned()) }
-}
-
-/// A percentage with at most two digits behind the point, in hundredths of a percent.
-fn percent(text: &str) -> Result<u32, String> {
-    let text = text.trim();
-    let wrong = || format!("has {text:?} where a percentage such as 5% or 2.5% belongs");
-    let number = text.strip_suffix('%').ok_or_else(wrong)?;
-    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || whole.len() > 3 || part.len() > 2 || number.ends_with('.') {
-        return Err(wrong());
-    }
-    if !whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let whole: u32 = whole.parse().map_err(|_| wrong())?;
-    let part: u32 = format!("{part:0<2}").parse().map_err(|_| wrong())?;
-    let share = whole * 100 + part;
-    if share == 0 || share > 10_000 {
-        Err(format!("has {text:?}, which is not above 0% and up to 100%"))
-    } else {
-        Ok(share)
     }
 }
 

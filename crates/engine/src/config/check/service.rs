@@ -151,7 +151,7 @@ fn upstream(key: &str, written: &At<String>, trouble: &mut Trouble<'_>) -> Optio
     None
 }
 
-fn is_authority(text: &str) -> bool {
+pub(super) fn is_authority(text: &str) -> bool {
     if text.parse::<std::net::SocketAddr>().is_ok_and(|address| address.port() != 0) {
         return true;
     }

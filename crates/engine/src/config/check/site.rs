@@ -32,7 +32,7 @@ pub(super) fn check(written: &At<Site>, base: &Path, trouble: &mut Trouble<'_>) 
         Some(path)
     });
     let optional = |key: &str, written: &Option<At<String>>, trouble: &mut Trouble<'_>| match written {
-        Some(written) => text::inside(key, written, trouble).map(Some),
+        Some(written) => text::inside(key, written, "`dir`", trouble).map(Some),
         None => Some(None),
     };
     let fallback = optional("site.fallback", &site.fallback, trouble);
@@ -57,7 +57,7 @@ pub(super) fn check(written: &At<Site>, base: &Path, trouble: &mut Trouble<'_>) 
 
 /// A glob that covers a document would have it cached for ever under a name that does not change.
 fn fingerprint(written: &At<String>, shell: Option<&str>, trouble: &mut Trouble<'_>) -> Option<String> {
-    let glob = text::inside("site.fingerprinted", written, trouble)?;
+    let glob = text::inside("site.fingerprinted", written, "`dir`", trouble)?;
     match Globs::new(&[&glob]) {
         Err(why) => {
             let hint = "`*` stays within a directory, `**` crosses directories, e.g. \"assets/**\"";

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,7 +12,9 @@ use ipnet::IpNet;
 
 use super::super::{
     duration,
+    meant::LowTraffic,
     place::{At, Trouble},
+    shape::nearest,
 };
 
 /// `[a-z][a-z0-9-]{0,62}` not ending in a dash.
@@ -92,19 +95,30 @@ pub(super) fn time(
     longest: Duration,
     trouble: &mut Trouble<'_>,
 ) -> Option<Duration> {
+    let time = time_or_nothing(key, written, longest, trouble)?;
+    if time.is_zero() {
+        trouble.add("CUT0105", written.span(), format!("`{key}` must be longer than nothing"));
+        return None;
+    }
+    Some(time)
+}
+
+/// As [`time`], and `0s` for "not at all".
+pub(super) fn time_or_nothing(
+    key: &str,
+    written: &At<String>,
+    longest: Duration,
+    trouble: &mut Trouble<'_>,
+) -> Option<Duration> {
     match duration::parse(written.get()) {
         Ok(time) if time > longest => {
             let message = format!("`{key}` is longer than {}", duration::format(longest));
             trouble.add("CUT0105", written.span(), message);
             None
         }
-        Ok(time) if time.is_zero() => {
-            trouble.add("CUT0105", written.span(), format!("`{key}` must be longer than nothing"));
-            None
-        }
         Ok(time) => Some(time),
         Err(why) => {
-            trouble.add("CUT0105", written.span(), format!("`{key}` {why}, found {:?}", written.get()));
+            trouble.add("CUT0105", written.span(), format!("`{key}`: {why}, found {:?}", written.get()));
             None
         }
     }
@@ -119,6 +133,23 @@ pub(super) fn time_or(
     trouble: &mut Trouble<'_>,
 ) -> Option<Duration> {
     written.map_or(Some(default), |written| time(key, written, longest, trouble))
+}
+
+/// What happens where there is too little evidence.
+pub(super) fn low_traffic(key: &str, written: &At<String>, trouble: &mut Trouble<'_>) -> Option<LowTraffic> {
+    match written.get().parse() {
+        Ok(policy) => Some(policy),
+        Err(why) => {
+            let text = written.get();
+            let message = format!("`{key}` {why}, found {text:?}");
+            let hint = match nearest(text, ["hold", "extend 10m", "ask", "synthetic"].into_iter()) {
+                Some(word) => format!("did you mean {word:?}?"),
+                None => "it is one of \"hold\", \"extend 10m\", \"ask\" and \"synthetic\"".to_owned(),
+            };
+            trouble.add_hint("CUT0105", written.span(), message, hint);
+            None
+        }
+    }
 }
 
 /// A text that is not empty and has no control characters.
@@ -152,21 +183,51 @@ pub(super) fn path(
     Some(super::absolute(base, &text))
 }
 
-/// A path of a file below a directory: relative, forward slashes, never leaving it.
-pub(super) fn inside(key: &str, written: &At<String>, trouble: &mut Trouble<'_>) -> Option<String> {
+/// A path of a file below a directory, as which `root` is known: relative, forward slashes, never leaving it.
+pub(super) fn inside(
+    key: &str,
+    written: &At<String>,
+    root: &str,
+    trouble: &mut Trouble<'_>,
+) -> Option<String> {
     let text = line(key, written, 4096, trouble)?;
     let text = text.strip_prefix("./").unwrap_or(&text);
     let (why, hint) = if let Some(rest) = text.strip_prefix('/') {
-        ("starts with a slash", format!("it is relative to `dir`: {:?}", rest.trim_start_matches('/')))
+        ("starts with a slash", format!("it is relative to {root}: {:?}", rest.trim_start_matches('/')))
     } else if text.contains('\\') {
         ("has a backslash", "write forward slashes".to_owned())
     } else if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        ("has empty, `.` or `..` parts", "write the plain path below `dir`".to_owned())
+        ("has empty, `.` or `..` parts", format!("write the plain path below {root}"))
     } else {
         return Some(text.to_owned());
     };
     trouble.add_hint("CUT0105", written.span(), format!("`{key}` {why}: {text:?}"), hint);
     None
+}
+
+/// A part of something, such as `1%`, as a number from 0 to 1; the range is in percent.
+pub(super) fn percent(
+    key: &str,
+    written: &At<String>,
+    range: RangeInclusive<f64>,
+    trouble: &mut Trouble<'_>,
+) -> Option<f64> {
+    let text = written.get().trim();
+    let digits = text.strip_suffix('%').map(str::trim_end);
+    let number = digits
+        .filter(|digits| digits.len() <= 12 && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+        .and_then(|digits| digits.parse::<f64>().ok());
+    let Some(number) = number else {
+        let hint = "write a number and a percent sign, such as `1%` or `0.1%`";
+        trouble.add_hint("CUT0105", written.span(), format!("`{key}` is no percentage: {text:?}"), hint);
+        return None;
+    };
+    if !range.contains(&number) {
+        let message = format!("`{key}` is between {}% and {}%, found {text:?}", range.start(), range.end());
+        trouble.add("CUT0105", written.span(), message);
+        return None;
+    }
+    Some(number / 100.0)
 }
 
 /// The path (and query, where allowed) of a request.

@@ -110,6 +110,7 @@ pub enum GateKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CompareGate {
     /// What is counted.
+    #[serde(rename = "metric")]
     pub measure: Measure,
     /// The margin, as [`cutover_rollout::judge::Margin::worse_by`] reads it: `1%` or `1.5x`.
     pub worse_by: String,
@@ -211,30 +212,69 @@ pub struct LoadGate {
     pub max_p95: Option<Duration>,
 }
 
+/// The sorts of gates, without what they check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Http,
+    Run,
+    Compare,
+    Metrics,
+    Approval,
+    Load,
+}
+
+impl Sort {
+    /// The key it is written with.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Run => "run",
+            Self::Compare => "compare",
+            Self::Metrics => "metrics",
+            Self::Approval => "approval",
+            Self::Load => "load",
+        }
+    }
+
+    /// Whether it is judged all through a hold instead of being run once.
+    pub(crate) fn watched(self) -> bool {
+        matches!(self, Self::Compare | Self::Metrics)
+    }
+
+    /// When it runs where nothing is said; nothing for an approval, which must say.
+    pub(crate) fn default_at(self) -> Vec<GateAt> {
+        match self {
+            Self::Http | Self::Run | Self::Load => before(),
+            Self::Compare | Self::Metrics => vec![GateAt::EveryStep, GateAt::Bake],
+            Self::Approval => Vec::new(),
+        }
+    }
+}
+
 impl GateKind {
     /// Whether it is judged all through a hold instead of being run once.
     pub fn watched(&self) -> bool {
-        matches!(self, Self::Compare(_) | Self::Metrics(_))
+        self.sort().watched()
     }
 
     /// When it runs where nothing is said; nothing for an approval, which must say.
     pub fn default_at(&self) -> Vec<GateAt> {
-        match self {
-            Self::Http { .. } | Self::Run { .. } | Self::Load(_) => before(),
-            Self::Compare(_) | Self::Metrics(_) => vec![GateAt::EveryStep, GateAt::Bake],
-            Self::Approval(_) => Vec::new(),
-        }
+        self.sort().default_at()
     }
 
     /// The key it is written with.
     pub fn word(&self) -> &'static str {
+        self.sort().word()
+    }
+
+    pub(crate) fn sort(&self) -> Sort {
         match self {
-            Self::Http { .. } => "http",
-            Self::Run { .. } => "run",
-            Self::Compare(_) => "compare",
-            Self::Metrics(_) => "metrics",
-            Self::Approval(_) => "approval",
-            Self::Load(_) => "load",
+            Self::Http { .. } => Sort::Http,
+            Self::Run { .. } => Sort::Run,
+            Self::Compare(_) => Sort::Compare,
+            Self::Metrics(_) => Sort::Metrics,
+            Self::Approval(_) => Sort::Approval,
+            Self::Load(_) => Sort::Load,
         }
     }
 }

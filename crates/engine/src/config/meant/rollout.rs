@@ -155,8 +155,8 @@ pub enum LowTraffic {
     Extend(Duration),
     /// Waits for a person at once.
     Ask,
-    /// Waits as [`LowTraffic::Hold`] does, while synthetic requests to both releases warm them and are judged by
-    /// absolute limits. They are never counted as visitors.
+    /// Waits as [`LowTraffic::Hold`] does, and makes up for missing visitors with requests of its own, to both releases
+    /// alike and always told apart from visitors.
     Synthetic,
 }
 
@@ -186,7 +186,7 @@ impl FromStr for LowTraffic {
                 Err(NotLowTraffic("extends by more than 30 days".to_owned()))
             }
             Ok(by) => Ok(Self::Extend(by)),
-            Err(why) => Err(NotLowTraffic(format!("has a time that {why}"))),
+            Err(why) => Err(NotLowTraffic(format!("does not say how long to extend by: {why}"))),
         }
     }
 }
