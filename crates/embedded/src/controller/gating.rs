@@ -7,7 +7,7 @@ use cutover_engine::{
     config::Gate,
     control::{GateResult, Progress, Verdict},
 };
-use cutover_routing::{ReleaseId, ReleaseState};
+use cutover_routing::{ReleaseId, ReleaseState, Slot};
 
 use super::{Inner, Loaded, address::reachable, missing, operation::Operation};
 use crate::{
@@ -38,7 +38,7 @@ impl Inner {
         }
         let mut results = row.gates;
         if !open.is_empty() {
-            let target = self.gate_target(id, row.base).await?;
+            let target = self.gate_target(id, &loaded, row.slot, row.base).await?;
             for gate in open {
                 progress.say(format!("gate {}: running", gate.name));
                 let result = run_gate(gate, &target).await;
@@ -73,7 +73,13 @@ impl Inner {
         Ok(())
     }
 
-    async fn gate_target(&self, id: &ReleaseId, dir: std::path::PathBuf) -> Result<GateTarget, Error> {
+    async fn gate_target(
+        &self,
+        id: &ReleaseId,
+        loaded: &Loaded,
+        slot: Option<Slot>,
+        dir: std::path::PathBuf,
+    ) -> Result<GateTarget, Error> {
         let (cookie, _) = self.preview_cookie(id, cutover_routing::MAX_PREVIEW_SECS).await?;
         Ok(GateTarget {
             edge: reachable(self.edge.local_addr()),
@@ -81,6 +87,7 @@ impl Inner {
             host: self.options.config.host.clone(),
             release: *id,
             preview_cookie: cookie,
+            services: self.addresses(id, slot, loaded),
             dir,
             log_dir: self.options.state_dir.join("logs").join(id.as_str()),
         })

@@ -1,6 +1,7 @@
 //! The services of a release: brought up, looked at, taken down.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -90,6 +91,25 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Where each service of a release answers, `host:port` by name; what does not run is not among them.
+    pub(super) fn addresses(
+        &self,
+        id: &ReleaseId,
+        slot: Option<Slot>,
+        loaded: &Loaded,
+    ) -> BTreeMap<String, String> {
+        let running = self.supervisor.status(id);
+        let address = |service: &ServiceSnapshot| match &service.source {
+            SourceSnapshot::Upstream(upstream) => Some(at(upstream, slot).to_owned()),
+            SourceSnapshot::Process { .. } => {
+                let status = running.iter().find(|status| status.component == service.name)?;
+                status.addr.map(|addr| addr.to_string())
+            }
+        };
+        let services = loaded.snapshot.services.iter();
+        services.filter_map(|service| Some((service.name.clone(), address(service)?))).collect()
     }
 
     /// Asks every service of a release once, directly, whether it can serve.

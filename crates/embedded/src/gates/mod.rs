@@ -3,12 +3,23 @@
 //! Promises: `pass` only on evidence from the very release that is judged; a check that could not be made is an
 //! `error`, never a `pass`; whatever a command started is gone when its gate is done, also when Cutover is killed
 //! meanwhile (it runs under the same shim as services do).
+//!
+//! [`run_gate`] runs the kinds that are run once. What is watched is judged by its readers: [`prometheus`] asks for a
+//! number, [`metrics`] holds it against its limits, [`synthetic`] makes up visitors where too few come.
 
+mod caller;
 mod command;
+mod histogram;
+mod load;
+pub mod metrics;
 mod page;
+pub mod prometheus;
+mod results;
+pub mod synthetic;
 mod tls;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -34,6 +45,8 @@ pub struct GateTarget {
     pub release: ReleaseId,
     /// A preview cookie for it, `name=value`.
     pub preview_cookie: String,
+    /// Where each of its services answers, `host:port` by name; commands may ask them directly.
+    pub services: BTreeMap<String, String>,
     /// The directory of the app description; commands run here.
     pub dir: PathBuf,
     /// Where the output of commands is kept, one `gate-<name>.log` each.
@@ -47,9 +60,12 @@ impl GateTarget {
 }
 
 /// What a gate found, before it is dated.
-struct Found {
-    verdict: Verdict,
-    detail: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The facts, for a person.
+    pub detail: String,
 }
 
 impl Found {
@@ -64,14 +80,28 @@ impl Found {
 pub async fn run_gate(gate: &Gate, target: &GateTarget) -> GateResult {
     let began = Instant::now();
     let found = match &gate.kind {
-        GateKind::Http { path, status, body_contains, headers, max_latency, .. } => {
-            let expected =
-                page::Expected { status: *status, body: body_contains.as_deref(), within: *max_latency };
+        GateKind::Http { path, status, body_contains, headers, response_headers, max_latency } => {
+            let expected = page::Expected {
+                status: *status,
+                body: body_contains.as_deref(),
+                headers: response_headers,
+                within: *max_latency,
+            };
             page::check(target, path, headers, &expected).await
         }
-        GateKind::Run { command, timeout, .. } => command::check(&gate.name, command, *timeout, target).await,
-        GateKind::Compare(_) | GateKind::Metrics(_) | GateKind::Approval(_) | GateKind::Load(_) => {
-            Found::new(Verdict::Error, format!("a {} gate is judged elsewhere", gate.kind.word()))
+        GateKind::Run { command, timeout, junit, jtl, max_failed } => {
+            let command = command::Command {
+                run: command,
+                within: *timeout,
+                junit: junit.as_deref(),
+                jtl: jtl.as_deref(),
+                max_failed: *max_failed,
+            };
+            command::check(&gate.name, &command, target).await
+        }
+        GateKind::Load(load) => load::check(load, target).await,
+        GateKind::Compare(_) | GateKind::Metrics(_) | GateKind::Approval(_) => {
+            Found::new(Verdict::Error, format!("a {} gate is not run but judged", gate.kind.word()))
         }
     };
     GateResult {

@@ -25,6 +25,8 @@ const CONNECTS: u32 = 5;
 pub(super) struct Expected<'a> {
     pub(super) status: u16,
     pub(super) body: Option<&'a str>,
+    /// By name: the text one of the values must contain; empty: the header must be there.
+    pub(super) headers: &'a BTreeMap<String, String>,
     pub(super) within: Option<Duration>,
 }
 
@@ -104,6 +106,9 @@ fn judge(target: &GateTarget, path: &str, expected: &Expected<'_>, got: &Got, to
             if got.cut { format!("the first {} MiB of the body", BODY >> 20) } else { "the body".to_owned() };
         wrong.push(format!("expected {text:?} in {part}{}", beginning(&got.body)));
     }
+    for (name, text) in expected.headers {
+        wrong.extend(header(got, name, text));
+    }
     if let Some(limit) = expected.within
         && took > limit
     {
@@ -114,6 +119,23 @@ fn judge(target: &GateTarget, path: &str, expected: &Expected<'_>, got: &Got, to
     } else {
         Found::new(Verdict::Fail, format!("{seen}; {}", wrong.join("; ")))
     }
+}
+
+/// What is wrong with a header of the answer.
+fn header(got: &Got, name: &str, text: &str) -> Option<String> {
+    let values: Vec<String> = got
+        .headers
+        .get_all(name)
+        .iter()
+        .map(|value| plain(&String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    if values.is_empty() {
+        return Some(format!("expected the header {name}, which is missing"));
+    }
+    if values.iter().any(|value| value.contains(text)) {
+        return None;
+    }
+    Some(format!("expected {text:?} in the header {name}, which is {:?}", values.join(", ")))
 }
 
 fn contains(body: &[u8], text: &[u8]) -> bool {

@@ -46,6 +46,8 @@ fn target(world: &World, edge: SocketAddr) -> GateTarget {
         host: "shop.example.com".into(),
         release: "abcdefgh".parse().unwrap(),
         preview_cookie: "cutover-preview=d1.k.abcdefgh.9.t.m".into(),
+        services: [("api".to_owned(), edge.to_string()), ("cart-v2".to_owned(), "cart.test:81".into())]
+            .into(),
         dir: world.dir.path().join("service"),
         log_dir: world.state().join("gates"),
     }
@@ -205,6 +207,8 @@ async fn a_command_that_exits_0_passes_and_is_told_all_it_needs() {
         format!("CUTOVER_URL=http://{}", target.edge),
         "CUTOVER_PREVIEW_COOKIE=cutover-preview=d1.k.abcdefgh.9.t.m".into(),
         "CUTOVER_PREVIEW_COOKIE_NAME=cutover-preview".into(),
+        format!("CUTOVER_SERVICE_API=http://{}", target.edge),
+        "CUTOVER_SERVICE_CART_V2=http://cart.test:81".into(),
         "CUTOVER_PREVIEW_COOKIE_VALUE=d1.k.abcdefgh.9.t.m".into(),
     ] {
         assert!(log.lines().any(|found| found == line), "{line} is missing in\n{log}");
