@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod error;
 pub mod judging;
+pub mod planning;
 pub mod ports;
 pub mod runner;
 pub mod story;

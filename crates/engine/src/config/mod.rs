@@ -13,7 +13,7 @@ mod place;
 mod schema;
 mod shape;
 mod snapshot;
-mod steps;
+pub(crate) mod steps;
 mod written;
 
 #[cfg(test)]
@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub use globs::Globs;
 pub(crate) use hint::strategy_hint;
+pub(crate) use meant::Sort;
 pub use meant::{
     AccessLog, After, AppConfig, ApprovalGate, CompareGate, Drain, EdgeConfig, EdgeMetric, Gate, GateAt,
     GateKind, LoadGate, LowTraffic, Measure, MetricsGate, MetricsSource, NotLowTraffic, OutageConfig,

@@ -281,6 +281,11 @@ fn what_a_gate_cannot_be_told_is_refused_with_its_remedy() {
             "CUT0105",
             "no percentage",
         ),
+        (
+            "compare = { metric = \"errors\", worse_by = \"1%\", false_alarms = \"0.0001%\" }",
+            "CUT0105",
+            "shared by 5 holds",
+        ),
         // Metrics.
         ("metrics = {}", "CUT0104", "names no metric"),
         ("metrics = { max = 1 }", "CUT0104", "names no metric"),

@@ -11,16 +11,17 @@ use super::super::{
     profile::Defaults,
     text,
 };
-use super::place;
+use super::{Around, place};
 use crate::judging;
 
 const DEFAULT_MIN_VISITORS: u64 = 100;
 
 pub(super) fn check(
     written: &At<written::CompareGate>,
-    defaults: &Defaults,
+    around: &Around<'_>,
     trouble: &mut Trouble<'_>,
 ) -> Option<CompareGate> {
+    let defaults = around.defaults;
     let compare = written.get();
     let worse_by = compare.worse_by.as_ref().and_then(|text| margin(text, trouble));
     let min_visitors = match &compare.min_visitors {
@@ -44,9 +45,11 @@ pub(super) fn check(
         false_alarms: false_alarms?,
         missed: missed?,
     };
-    if let Err(why) = judging::rule(&gate, 1) {
-        // Reached only if a bound above and one of the judge differ.
-        trouble.add("CUT0105", written.span(), format!("`gate.compare` cannot be judged by: {why}"));
+    // Every hold of the rollout may be judged, the bake too, and all of them share the promise.
+    let holds = around.rollout.map_or(1, |rollout| rollout.strategy.strategy().moves.len() + 1);
+    if let Err(why) = judging::rule(&gate, u32::try_from(holds).unwrap_or(u32::MAX)) {
+        let place = compare.false_alarms.as_ref().map_or(written.span(), At::span);
+        trouble.add("CUT0105", place, format!("`gate.compare` cannot be judged by: {why}"));
         return None;
     }
     Some(gate)

@@ -97,7 +97,7 @@ fn kind(gate: &written::Gate, around: &Around<'_>, trouble: &mut Trouble<'_>) ->
     } else if let Some(run) = &gate.run {
         command(gate, run, trouble)
     } else if let Some(compare) = &gate.compare {
-        compare::check(compare, around.defaults, trouble).map(GateKind::Compare)
+        compare::check(compare, around, trouble).map(GateKind::Compare)
     } else if let Some(metrics) = &gate.metrics {
         metrics::check(metrics, trouble).map(GateKind::Metrics)
     } else if let Some(load) = &gate.load {

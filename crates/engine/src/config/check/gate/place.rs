@@ -58,14 +58,16 @@ pub(super) fn check(
     Some(places)
 }
 
-/// Where a gate stands that does not say.
+/// Where a gate stands that does not say; nowhere if it would never run. That an instant strategy has no steps does not
+/// take the steps away: a rollout may be given another strategy.
 pub(super) fn default(sort: Sort, rollout: &RolloutConfig) -> Vec<GateAt> {
-    let fits = |at: &GateAt| match at {
-        GateAt::EveryStep => !steps::steps(sort, rollout.strategy.strategy()).is_empty(),
-        GateAt::Bake => !rollout.bake.is_zero(),
-        GateAt::BeforeTraffic | GateAt::Step(_) => true,
-    };
-    sort.default_at().into_iter().filter(fits).collect()
+    let mut places = sort.default_at();
+    if rollout.bake.is_zero() {
+        places.retain(|at| *at != GateAt::Bake);
+    }
+    let runs =
+        |at: &GateAt| *at != GateAt::EveryStep || !steps::steps(sort, rollout.strategy.strategy()).is_empty();
+    if places.iter().any(runs) { places } else { Vec::new() }
 }
 
 fn implied(
