@@ -47,12 +47,15 @@ pub fn fill(query: &str, names: &Names<'_>) -> Result<String, Unknown> {
     Ok(filled)
 }
 
-/// For the inside of a double-quoted or single-quoted string (PromQL follows Go's escapes).
+/// For the inside of double or single quotes. PromQL follows Go, which refuses `\"` in single quotes and the reverse, so
+/// that both are written by number.
 fn escaped(label: &str) -> String {
     let mut out = String::new();
     for c in label.chars() {
         match c {
-            '\\' | '"' | '\'' => out.extend(['\\', c]),
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\x22"),
+            '\'' => out.push_str("\\x27"),
             '\n' => out.push_str("\\n"),
             c => out.push(c),
         }
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn names_cannot_break_out_of_their_quotes() {
         let hostile = Names { release: "a\"} or vector(0) # \\\n", ..names() };
-        assert_eq!(fill("x{r=\"{{release}}\"}", &hostile).unwrap(), "x{r=\"a\\\"} or vector(0) # \\\\\\n\"}");
+        assert_eq!(fill("x{r=\"{{release}}\"}", &hostile).unwrap(), "x{r=\"a\\x22} or vector(0) # \\\\\\n\"}");
         // What is filled in is not looked at again.
         let nested = Names { release: "{{blue}}", ..names() };
         assert_eq!(fill("{{release}}", &nested).unwrap(), "{{blue}}");
