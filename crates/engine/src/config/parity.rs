@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::snapshot::Snapshot;
+use super::{meant::GateAt, snapshot::Snapshot};
 use crate::control::ParityDifference;
 
 /// What differs, by dotted name in alphabetical order, e.g. `service.api.run`.
@@ -68,6 +69,8 @@ fn flatten(name: &str, value: &Value, out: &mut BTreeMap<String, String>) {
                 let inner = match (name.rsplit('.').next(), key.as_str()) {
                     (Some("source"), "process") | (Some("kind"), "run") => parent(name).to_owned(),
                     (Some("source" | "kind" | "when"), key) => format!("{}.{key}", parent(name)),
+                    (Some("edge"), "metric") | (Some("prometheus"), "url") => name.to_owned(),
+                    (Some("prometheus"), key) => format!("{}.{key}", parent(name)),
                     (_, "command") if name.starts_with("gate.") => format!("{name}.run"),
                     (_, key) => format!("{name}.{key}"),
                 };
@@ -76,6 +79,11 @@ fn flatten(name: &str, value: &Value, out: &mut BTreeMap<String, String>) {
         }
         Value::Array(items) if name == "routing.audiences" => {
             named("routing.audience", &Value::Array(items.clone()), out)
+        }
+        Value::Array(_) if name.starts_with("gate.") && name.ends_with(".at") => {
+            let places: Vec<GateAt> = Vec::deserialize(value).unwrap_or_default();
+            let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+            out.insert(name.to_owned(), places.join(", "));
         }
         Value::Null => {}
         Value::Array(items) if items.is_empty() => {}

@@ -2,7 +2,7 @@
 //!
 //! Releases keep their gates; what an older version of Cutover stored is still read.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use cutover_rollout::To;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,18 @@ pub enum GateAt {
     Step(To),
     /// In the bake.
     Bake,
+}
+
+impl fmt::Display for GateAt {
+    /// As it is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeforeTraffic => f.write_str("before"),
+            Self::EveryStep => f.write_str("steps"),
+            Self::Step(to) => to.fmt(f),
+            Self::Bake => f.write_str("bake"),
+        }
+    }
 }
 
 /// What a gate checks.

@@ -71,6 +71,45 @@ fn parity_names_what_differs_as_it_is_written() {
     );
 }
 
+#[test]
+fn parity_names_gates_and_their_places_as_they_are_written() {
+    let head = "app = \"a\"\nhost = \"a\"\n[site]\ndir = \"dist\"\n[rollout]\nstrategy = \"5%, 25%, 100%\"\n";
+    let snapshot = |gates: &[&str]| {
+        let gates: String = gates.iter().map(|keys| format!("[[gate]]\n{keys}\n")).collect();
+        read(&format!("{head}{gates}")).unwrap().snapshot()
+    };
+    let blue = snapshot(&[
+        "name = \"a\"\nmetrics = { edge = \"p95\", max = 1 }",
+        "name = \"b\"\nmetrics = { prometheus = \"http://p\", query = \"up\", max = 1 }",
+        "name = \"c\"\ncompare = { metric = \"errors\", worse_by = \"1%\" }",
+        "name = \"d\"\nrun = \"x\"",
+    ]);
+    let green = snapshot(&[
+        "name = \"a\"\nmetrics = { edge = \"p99\", max = 1 }\nlow_traffic = \"ask\"",
+        "name = \"b\"\nmetrics = { prometheus = \"http://q\", query = \"down\", max = 0.5 }",
+        "name = \"c\"\ncompare = { metric = \"slow\", worse_by = \"1%\" }\nat = [\"5%\", \"bake\"]",
+        "name = \"d\"\nrun = \"x\"\njunit = \"r.xml\"\nat = [\"before\", \"steps\"]",
+    ]);
+    let names: Vec<_> = parity(&blue, &green)
+        .into_iter()
+        .map(|row| format!("{}: {}", row.setting, row.green.unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "gate.a.low_traffic: ask",
+            "gate.a.metrics.edge: p99",
+            "gate.b.metrics.max: 0.5",
+            "gate.b.metrics.prometheus: http://q",
+            "gate.b.metrics.query: down",
+            "gate.c.at: 5%, bake",
+            "gate.c.compare.metric: slow",
+            "gate.d.at: before, steps",
+            "gate.d.junit: r.xml",
+        ]
+    );
+}
+
 /// As versions before gradual rollouts stored it.
 const OLD: &str = r#"{"format":1,"app":"shop","host":"shop.example.com",
   "site":{"fallback":"index.html","fingerprinted":["assets/**"],"manifest":null,"tabs":true},"services":[],
