@@ -20,6 +20,7 @@ use crate::{
 tests![
     a_page_that_answers_as_expected_passes,
     a_page_that_answers_otherwise_fails_and_says_how,
+    headers_of_an_answer_are_expected_too,
     an_answer_that_comes_late_fails,
     an_answer_of_another_release_is_no_evidence,
     an_edge_that_cannot_be_reached_is_an_error,
@@ -39,7 +40,7 @@ async fn edge(world: &World) -> (Supervisor, GateTarget) {
     (supervisor, target(world, running.addr))
 }
 
-fn target(world: &World, edge: SocketAddr) -> GateTarget {
+pub(crate) fn target(world: &World, edge: SocketAddr) -> GateTarget {
     GateTarget {
         edge,
         tls: false,
@@ -54,7 +55,7 @@ fn target(world: &World, edge: SocketAddr) -> GateTarget {
 }
 
 /// Some address nobody listens on; good enough for commands that never connect.
-fn nowhere() -> SocketAddr {
+pub(crate) fn nowhere() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -62,12 +63,13 @@ struct Page {
     status: u16,
     body: Option<&'static str>,
     headers: BTreeMap<String, String>,
+    answers: BTreeMap<String, String>,
     within: Option<Duration>,
 }
 
 impl Page {
     fn status(status: u16) -> Self {
-        Self { status, body: None, headers: BTreeMap::new(), within: None }
+        Self { status, body: None, headers: BTreeMap::new(), answers: BTreeMap::new(), within: None }
     }
 
     async fn check(self, path: &str, target: &GateTarget) -> GateResult {
@@ -76,7 +78,7 @@ impl Page {
             status: self.status,
             body_contains: self.body.map(str::to_owned),
             headers: self.headers,
-            response_headers: BTreeMap::new(),
+            response_headers: self.answers,
             max_latency: self.within,
         };
         run_gate(&Gate::new("smoke", kind), target).await
@@ -111,6 +113,27 @@ async fn a_page_that_answers_otherwise_fails_and_says_how() {
     // The service dies while it answers.
     let result = Page::status(200).check("/exit", &target).await;
     assert_eq!(result.verdict, Verdict::Fail, "{}", result.detail);
+    supervisor.stop_all().await;
+}
+
+async fn headers_of_an_answer_are_expected_too() {
+    let world = World::new();
+    let (supervisor, target) = edge(&world).await;
+    for (name, text, wrong) in [
+        ("x-cutover-release", "abc", None),
+        ("content-length", "", None),
+        (
+            "x-cutover-release",
+            "zzz",
+            Some("expected \"zzz\" in the header x-cutover-release, which is \"abcdefgh\""),
+        ),
+        ("cache-control", "", Some("expected the header cache-control, which is missing")),
+    ] {
+        let answers = [(name.to_owned(), text.to_owned())].into();
+        let result = Page { answers, ..Page::status(200) }.check("/healthz", &target).await;
+        assert_eq!(result.verdict == Verdict::Pass, wrong.is_none(), "{}", result.detail);
+        assert!(result.detail.contains(wrong.unwrap_or_default()), "{}", result.detail);
+    }
     supervisor.stop_all().await;
 }
 

@@ -12,6 +12,7 @@ mod ending;
 mod gates;
 mod harness;
 mod leftovers;
+mod reporting;
 mod restarting;
 mod serve;
 mod starting;
@@ -27,7 +28,15 @@ fn main() -> ExitCode {
         Some((role, rest)) if role == "up" => support::up(rest),
         _ => harness::run(
             &args,
-            &[starting::TESTS, ending::TESTS, restarting::TESTS, leftovers::TESTS, gates::TESTS].concat(),
+            &[
+                starting::TESTS,
+                ending::TESTS,
+                restarting::TESTS,
+                leftovers::TESTS,
+                gates::TESTS,
+                reporting::TESTS,
+            ]
+            .concat(),
         ),
     }
 }

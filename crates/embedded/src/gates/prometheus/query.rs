@@ -89,7 +89,10 @@ mod tests {
     #[test]
     fn names_cannot_break_out_of_their_quotes() {
         let hostile = Names { release: "a\"} or vector(0) # \\\n", ..names() };
-        assert_eq!(fill("x{r=\"{{release}}\"}", &hostile).unwrap(), "x{r=\"a\\x22} or vector(0) # \\\\\\n\"}");
+        assert_eq!(
+            fill("x{r=\"{{release}}\"}", &hostile).unwrap(),
+            "x{r=\"a\\x22} or vector(0) # \\\\\\n\"}"
+        );
         // What is filled in is not looked at again.
         let nested = Names { release: "{{blue}}", ..names() };
         assert_eq!(fill("{{release}}", &nested).unwrap(), "{{blue}}");
