@@ -1,13 +1,16 @@
 //! One keep-alive connection as a browser keeps it: HTTP/1.1 or HTTP/2 in clear, reopened when the server closed it idle.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header::HOST};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Which protocol to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Client {
     host: String,
     protocol: Protocol,
     limit: Duration,
+    from: Option<IpAddr>,
+    again: bool,
     sender: Option<Sender>,
     opened: u32,
 }
@@ -54,7 +59,20 @@ pub struct Client {
 impl Client {
     /// A client of one server; connects with the first request. `limit` is the time a whole answer may take.
     pub fn new(to: SocketAddr, host: &str, protocol: Protocol, limit: Duration) -> Self {
-        Self { to, host: host.to_owned(), protocol, limit, sender: None, opened: 0 }
+        Self { to, host: host.to_owned(), protocol, limit, from: None, again: true, sender: None, opened: 0 }
+    }
+
+    /// Connects from this address of the machine, as another visitor would.
+    #[must_use]
+    pub fn from(self, address: IpAddr) -> Self {
+        Self { from: Some(address), ..self }
+    }
+
+    /// Never sends a request twice: where the server closes a connection with a request on it, that is a failure. Browsers
+    /// hide such losses by trying again; what counts them must not.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { again: false, ..self }
     }
 
     /// How many connections it has opened; more than one means that the server closed one.
@@ -80,7 +98,7 @@ impl Client {
     async fn get_unbounded(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, String> {
         let kept = self.sender.is_some();
         match self.attempt(path, headers).await {
-            Err(error) if kept && error.retry => {
+            Err(error) if kept && error.retry && self.again => {
                 self.sender = None;
                 self.attempt(path, headers).await.map_err(|e| e.message)
             }
@@ -89,7 +107,12 @@ impl Client {
     }
 
     async fn attempt(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
-        let mut sender = match self.sender.take() {
+        let kept = match self.sender.take() {
+            // Closed in order while nothing was on it: not a loss.
+            Some(sender) if sender.is_closed() => None,
+            other => other,
+        };
+        let mut sender = match kept {
             Some(sender) => sender,
             None => self.connect().await?,
         };
@@ -131,7 +154,8 @@ impl Client {
 
     async fn connect(&mut self) -> Result<Sender, Failure> {
         self.opened += 1;
-        let stream = TcpStream::connect(self.to)
+        let stream = self
+            .stream()
             .await
             .map_err(|e| Failure { retry: false, message: format!("connecting to {}: {e}", self.to) })?;
         let _ = stream.set_nodelay(true);
@@ -151,6 +175,22 @@ impl Client {
                 Sender::Http2(sender)
             }
         })
+    }
+
+    async fn stream(&self) -> std::io::Result<TcpStream> {
+        let Some(from) = self.from else { return TcpStream::connect(self.to).await };
+        let socket = if from.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(from, 0))?;
+        socket.connect(self.to).await
+    }
+}
+
+impl Sender {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.is_closed(),
+            Self::Http2(sender) => sender.is_closed(),
+        }
     }
 }
 

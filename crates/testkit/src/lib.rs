@@ -5,6 +5,7 @@
 //! visitor or an operator would see.
 
 pub mod client;
+pub mod crowd;
 pub mod load;
 pub mod rng;
 pub mod trace;

@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    net::{SocketAddr, ToSocketAddrs},
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -75,6 +76,19 @@ impl World {
         Err(format!("example build: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
+    /// The same with more at the end of its description, e.g. `[rollout]`.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn write_shop_with(&self, variant: &str, more: &str) -> Result<(), String> {
+        self.write_shop(variant)?;
+        let written = File::options().append(true).open(&self.config).and_then(|mut file| {
+            file.write_all(b"\n")?;
+            file.write_all(more.as_bytes())
+        });
+        written.map_err(|e| format!("writing {}: {e}", self.config.display()))
+    }
+
     /// Starts `up` and waits until its control API answers. The second start listens where the first did.
     ///
     /// # Errors
@@ -142,6 +156,55 @@ impl World {
         }
     }
 
+    /// Asks `up` to end in order and waits for it.
+    ///
+    /// # Errors
+    /// Where it does not end within a minute, or ends otherwise.
+    pub fn stop(&mut self) -> Result<(), String> {
+        let Some(mut child) = self.up.take() else { return Ok(()) };
+        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        if let Err(error) = asked {
+            return Err(format!("asking up to end: {error}"));
+        }
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("up, asked to end, ended with {status}")),
+                _ => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        Err("up did not end within a minute of being asked to".to_owned())
+    }
+
+    /// Reads from the control API without a command in between, for what is asked often.
+    ///
+    /// # Errors
+    /// What went wrong, or what the API answered where that is not 200.
+    pub fn api(&self, path: &str) -> Result<Value, String> {
+        let failed = |e: &dyn std::fmt::Display| format!("GET {path} of the control API: {e}");
+        let read = |file: &str| std::fs::read_to_string(self.state().join(file)).map_err(|e| failed(&e));
+        let control: Value = serde_json::from_str(&read("control.json")?).map_err(|e| failed(&e))?;
+        let address = control["addr"].as_str().ok_or_else(|| failed(&"control.json names no addr"))?;
+        let token = read("token")?;
+        let mut stream = TcpStream::connect(address).map_err(|e| failed(&e))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(|e| failed(&e))?;
+        let token = token.trim();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).map_err(|e| failed(&e))?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(|e| failed(&e))?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| failed(&"no whole answer"))?;
+        if !head.starts_with("HTTP/1.1 200") {
+            return Err(failed(&format!("{} {body}", head.lines().next().unwrap_or(""))));
+        }
+        serde_json::from_str(body).map_err(|e| failed(&e))
+    }
+
     /// A command that talks to this world; not started.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
@@ -202,7 +265,15 @@ impl World {
     /// # Errors
     /// What went wrong.
     pub fn deploy_shop(&self, variant: &str) -> Result<String, String> {
-        self.write_shop(variant)?;
+        self.deploy_shop_as(variant, "")
+    }
+
+    /// The same with more in its description. Answers when the rollout first rests.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn deploy_shop_as(&self, variant: &str, more: &str) -> Result<String, String> {
+        self.write_shop_with(variant, more)?;
         let said = self.must(&["deploy", "--name", variant])?;
         said.json["stage"]["release"]["id"]
             .as_str()
