@@ -3,8 +3,11 @@
 //! An experiment prints its facts and last one line, `prove NAME: ok (...)` or `prove NAME: FAILED (...)`. With
 //! `--sabotage` it breaks on purpose what it watches, and must then say FAILED: that shows that it can.
 
+mod bad_release;
+mod kill9;
 mod population;
 mod restart;
+mod rollouts;
 mod switches;
 mod visits;
 
@@ -34,6 +37,12 @@ pub(crate) struct ProveArgs {
     /// Repeat a run
     #[arg(long)]
     seed: Option<u64>,
+    /// How many rounds or repetitions, instead of what the proof does
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Visits per second, where visitors come at a rate
+    #[arg(long)]
+    arrivals: Option<u32>,
     /// The cutover binary to run; default: build it in release and take that
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -45,6 +54,8 @@ pub(crate) struct Setup {
     pub(crate) sabotage: bool,
     pub(crate) quick: bool,
     pub(crate) seed: u64,
+    pub(crate) rounds: Option<u32>,
+    pub(crate) arrivals: Option<u32>,
     pub(crate) trace: Trace,
 }
 
@@ -80,12 +91,24 @@ const PROOFS: &[Proof] = &[
         takes: "about 60 s",
         run: restart::run,
     },
+    Proof {
+        name: "bad-release",
+        shows: "a release that fails visitors is found at its first step and sent back by nobody's command; a good one is let through",
+        takes: "about 10 min",
+        run: bad_release::run,
+    },
+    Proof {
+        name: "kill9",
+        shows: "killing the controller at any moment of a rollout under visitors: it ends right by itself, nobody is lost but by the kill, pins hold, nothing is left behind",
+        takes: "about 15 min",
+        run: kill9::run,
+    },
 ];
 
 pub(crate) fn run(args: &ProveArgs) -> Outcome {
     if args.list {
         for proof in PROOFS {
-            println!("{:<10} {} ({})", proof.name, proof.shows, proof.takes);
+            println!("{:<12} {} ({})", proof.name, proof.shows, proof.takes);
         }
         return Ok(());
     }
@@ -104,6 +127,8 @@ pub(crate) fn run(args: &ProveArgs) -> Outcome {
         sabotage: args.sabotage,
         quick: args.quick,
         seed: args.seed.unwrap_or_else(Rng::fresh_seed),
+        rounds: args.rounds,
+        arrivals: args.arrivals,
         trace: Trace::to(args.trace.as_deref()).map_err(|e| format!("creating the trace: {e}"))?,
     };
     println!("seed {}", setup.seed);
@@ -157,6 +182,8 @@ pub(crate) fn all(binary: &std::path::Path) -> Outcome {
                 sabotage,
                 quick: true,
                 seed: Rng::fresh_seed(),
+                rounds: None,
+                arrivals: None,
                 trace: Trace::default(),
             };
             println!(

@@ -137,7 +137,8 @@ async fn look(world: &World, pin: &str) -> Result<String, String> {
     Ok(navigation.header("x-cutover-release").to_owned())
 }
 
-fn history_is_whole(world: &World) -> Result<(), String> {
+/// Whether the history counts on without a gap.
+pub(super) fn history_is_whole(world: &World) -> Result<(), String> {
     let history = world.must(&["history", "--limit", "1000"])?.json;
     let entries =
         history.as_array().or_else(|| history["entries"].as_array()).ok_or("history is not a list")?;
