@@ -8,6 +8,7 @@ pub mod controller;
 pub mod gates;
 pub mod journal;
 pub mod process;
+pub mod rollouts;
 pub mod store;
 
 pub use controller::{Embedded, EmbeddedOptions};

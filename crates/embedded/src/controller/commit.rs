@@ -23,6 +23,8 @@ pub(super) struct Change {
     pub(super) rows: Vec<ReleaseRow>,
     /// The change of the default, if it is one.
     pub(super) last_switch: Option<LastSwitch>,
+    /// Refused where a lease with a higher epoch was given.
+    pub(super) fence: Option<u64>,
 }
 
 impl Inner {
@@ -43,6 +45,7 @@ impl Inner {
             table: Some(table.clone()),
             releases: rows.clone(),
             last_switch: change.last_switch.clone().map(Some),
+            fence: change.fence,
             ..Write::default()
         };
         self.pass(CrashPoint::BeforeCommit).await;

@@ -1,8 +1,9 @@
 //! The operations, handed to those who carry them out.
 
 use cutover_engine::control::{
-    Control, DeployReport, ExplainReport, ExplainRequest, HistoryEntry, PreviewReport, PreviewRequest,
-    Progress, PromoteRequest, Release, Result, RetireReport, RetireRequest, RollbackRequest, StageReport,
+    ApproveRequest, Control, DeployReport, ExplainReport, ExplainRequest, HistoryEntry, PauseRequest,
+    PlanReport, PlanRequest, PreviewReport, PreviewRequest, Progress, PromoteRequest, Release, Result,
+    RetireReport, RetireRequest, RollbackRequest, RolloutReport, RolloutStory, RolloutView, StageReport,
     StageRequest, Status, SwitchReport, WithdrawRequest,
 };
 use cutover_routing::Table;
@@ -64,6 +65,33 @@ impl Control for Embedded {
 
     async fn explain_request(&self, request: ExplainRequest) -> Result<ExplainReport> {
         self.inner.explain(request).await
+    }
+
+    async fn pause(&self, who: &str, request: PauseRequest) -> Result<RolloutReport> {
+        let who = who.to_owned();
+        self.run(|inner| inner.pause(who, request)).await
+    }
+
+    async fn resume(&self, who: &str, request: PauseRequest) -> Result<RolloutReport> {
+        let who = who.to_owned();
+        self.run(|inner| inner.resume(who, request)).await
+    }
+
+    async fn approve(&self, who: &str, request: ApproveRequest) -> Result<RolloutReport> {
+        let who = who.to_owned();
+        self.run(|inner| inner.approve(who, request)).await
+    }
+
+    async fn plan(&self, request: PlanRequest) -> Result<PlanReport> {
+        self.run(|inner| inner.plan_view(request)).await
+    }
+
+    async fn rollouts(&self, limit: u32) -> Result<Vec<RolloutView>> {
+        self.inner.rollouts_view(limit).await
+    }
+
+    async fn explain_rollout(&self, rollout: &str) -> Result<RolloutStory> {
+        self.inner.explain_rollout(rollout).await
     }
 
     async fn metrics(&self) -> String {

@@ -11,6 +11,12 @@ pub enum CrashPoint {
     Begun,
     /// Staging: the services are up, the table does not know the release.
     ServicesUp,
+    /// A rollout: what was decided is about to be written down.
+    BeforeAppend,
+    /// A rollout: what was decided is written down, nothing of it is done.
+    Appended,
+    /// A rollout: a change of the table is about to be made.
+    BeforeApply,
     /// The new table is about to be written down.
     BeforeCommit,
     /// The new table is written down, the edge does not have it.
@@ -27,10 +33,13 @@ pub enum CrashPoint {
 
 impl CrashPoint {
     /// Every point.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::FilesStaged,
         Self::Begun,
         Self::ServicesUp,
+        Self::BeforeAppend,
+        Self::Appended,
+        Self::BeforeApply,
         Self::BeforeCommit,
         Self::Committed,
         Self::Published,

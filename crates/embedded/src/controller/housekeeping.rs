@@ -85,7 +85,7 @@ impl Inner {
         let draining = self.with_world(|world| world.in_state(ReleaseState::Draining));
         draining
             .into_iter()
-            .filter(|id| !self.is_busy(id))
+            .filter(|id| !self.is_needed(id))
             .filter(|id| self.row(id).is_some_and(|row| over(&row)))
             .collect()
     }
@@ -105,7 +105,7 @@ impl Inner {
             begin: true,
             edits: vec![Edit::Close { release: id }],
             rows: vec![row],
-            last_switch: None,
+            ..Change::default()
         };
         let generation = match self.commit(&switch, &operation, change).await {
             Ok(generation) => generation,
@@ -152,7 +152,7 @@ impl Inner {
         world
             .in_state(ReleaseState::Closed)
             .into_iter()
-            .filter(|id| target != Some(*id) && !self.is_busy(id))
+            .filter(|id| target != Some(*id) && !self.is_needed(id))
             .filter(|id| !world.rows.get(id).is_some_and(|row| on_standby(row.outside)))
             .filter(|id| !self.supervisor.status(id).is_empty() && idle(id))
             .collect()
@@ -162,7 +162,8 @@ impl Inner {
     /// reach, what a rollback goes to, and what is on standby.
     pub(super) fn start_others(inner: &Arc<Self>) {
         let world = inner.with_world(Clone::clone);
-        let target = world.rollback_to();
+        // What a rollout has given its rest comes up again when somebody goes back to it.
+        let target = world.rollback_to().filter(|target| inner.rolling.ledger.parked() != Some(*target));
         for (id, entry) in &world.table.releases {
             let warm = entry.state != ReleaseState::Closed
                 || target == Some(*id)
@@ -190,6 +191,11 @@ impl Inner {
         }
         self.trouble(format!("release {id}"), result.err().map(|error| error.to_string()));
         self.republish().await;
+    }
+
+    /// Whether an operation or an open rollout looks after the release.
+    pub(super) fn is_needed(&self, id: &ReleaseId) -> bool {
+        self.is_busy(id) || self.rolling.ledger.owned().contains(id)
     }
 
     /// True where a service that Cutover runs is not even being started again by its supervisor.

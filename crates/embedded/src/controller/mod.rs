@@ -15,6 +15,7 @@ mod commit;
 mod control;
 mod crash;
 mod damage;
+mod deploy;
 mod evict;
 mod explain;
 mod gating;
@@ -23,19 +24,24 @@ mod keys;
 mod labels;
 mod lock;
 mod metrics;
+mod opening;
 mod operation;
 mod outage;
 mod preview;
 mod promote;
 mod publish;
+mod readiness;
 mod recover;
 mod reference;
 mod reserve;
 mod restore;
 mod retire;
 mod rollback;
+mod rollouts;
 mod services;
+mod show;
 mod stage;
+mod steer;
 #[cfg(test)]
 mod testing;
 mod view;
@@ -133,6 +139,8 @@ struct Inner {
     events: broadcast::Sender<HistoryEntry>,
     switch: tokio::sync::Mutex<()>,
     prepare: tokio::sync::Mutex<()>,
+    /// The rollouts and what is known of them.
+    rolling: rollouts::Rolling,
     publishing: tokio::sync::Mutex<()>,
     /// No operation begins any more.
     closing: AtomicBool,
@@ -168,6 +176,7 @@ impl Embedded {
     pub async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Arc<Self>, Error> {
         let inner = Arc::new(recover::open(options, edge).await?);
         inner.recover().await?;
+        inner.start_rollouts().await?;
         let background = vec![
             housekeeping::watch(&inner).abort_handle(),
             housekeeping::follow_addresses(&inner).abort_handle(),
@@ -182,6 +191,10 @@ impl Embedded {
     pub async fn shutdown(&self) {
         self.inner.closing.store(true, Ordering::SeqCst);
         self.stop_background();
+        // A routing write that is under way is let end, and its outcome written down.
+        if let Ok(runner) = self.inner.runner() {
+            runner.stop().await;
+        }
         // Whoever changes the table finishes first.
         let _held = self.inner.switch.lock().await;
         self.inner.supervisor.stop_all().await;

@@ -1,23 +1,24 @@
-//! Promotion: one routing write that makes a release the default.
+//! Promotion: a rollout that goes at once, or the open one sent on.
 
 use std::{sync::Arc, time::Instant};
 
 use cutover_engine::{
     Error, ErrorKind,
     control::{Progress, PromoteRequest, SwitchReport},
+    rollout::{Act, Does, Event, Refused, RolloutId, State},
+    runner::{Now, Refusal},
+    story,
 };
-use cutover_routing::{Edit, ReleaseId, ReleaseState, Table};
+use cutover_routing::{ReleaseId, Table};
 
 use super::{
     Inner,
-    commit::Change,
-    gating::skipped,
-    missing,
+    opening::{Opening, arrived},
     operation::Operation,
-    stage::{Prepare, barred, is_gone},
-    unix_ms,
+    rollouts::Known,
+    stage::{barred, is_gone},
 };
-use crate::journal::{LastSwitch, ReleaseRow};
+use crate::journal::ReleaseRow;
 
 impl Inner {
     /// Takes the release by itself: others may stage meanwhile.
@@ -27,151 +28,136 @@ impl Inner {
         request: PromoteRequest,
         progress: Progress,
     ) -> Result<SwitchReport, Error> {
-        self.promote_checked(&who, request, &progress, None).await
-    }
-
-    /// The second half of a deployment. `expected` is the default the deployment started from.
-    pub(super) async fn promote_held(
-        self: &Arc<Self>,
-        _held: &Prepare<'_>,
-        who: &str,
-        request: PromoteRequest,
-        progress: &Progress,
-        expected: Option<Option<ReleaseId>>,
-    ) -> Result<SwitchReport, Error> {
-        self.promote_checked(who, request, progress, expected).await
-    }
-
-    async fn promote_checked(
-        self: &Arc<Self>,
-        who: &str,
-        request: PromoteRequest,
-        progress: &Progress,
-        expected: Option<Option<ReleaseId>>,
-    ) -> Result<SwitchReport, Error> {
         let accepted = Instant::now();
+        if request.release.is_none()
+            && let Some(known) = self.to_send_on()
+        {
+            let report = self.send_on(&known, &who, request.reason, false, accepted, &progress).await?;
+            progress.say(report.message.clone());
+            return Ok(report);
+        }
         let row = self.to_promote(request.release.as_deref())?;
         let id = row.id;
         let table = self.current_table();
-        if table.default == Some(id) {
+        if table.default == Some(id) && self.under_way(&id).is_none_or(|known| known.state.promoted) {
             return Ok(unchanged("promote", &table, id));
         }
         promotable(&row)?;
-        let mut operation = Operation::new(who, "promote", Some(id), request.reason.clone())?;
-        operation.began = accepted;
         let _busy = self.work_on(id);
-        if let Err(error) = self.prepare_promotion(&mut operation, &row, progress).await {
-            return Err(self.fail(&operation, false, error).await);
-        }
-        let switch = self.switch.lock().await;
-        let result = self.switch_to(&switch, &operation, &id, expected).await;
-        drop(switch);
-        match result {
-            Ok(report) => {
-                progress.say(report.message.clone());
-                Ok(report)
-            }
+        let report = match self.under_way(&id).filter(|known| !known.state.promoted) {
+            Some(known) => self.send_on(&known, &who, request.reason, true, accepted, &progress).await?,
+            None => self.promote_at_once(&who, &id, request.reason, accepted, &progress).await?,
+        };
+        progress.say(report.message.clone());
+        Ok(report)
+    }
+
+    async fn promote_at_once(
+        self: &Arc<Self>,
+        who: &str,
+        id: &ReleaseId,
+        reason: Option<String>,
+        accepted: Instant,
+        progress: &Progress,
+    ) -> Result<SwitchReport, Error> {
+        let operation = Operation::new(who, "promote", Some(*id), reason.clone())?;
+        self.rolling.accept(Some(accepted));
+        let opening = Opening {
+            who,
+            skip_gates: reason.filter(|reason| !reason.trim().is_empty()),
+            reason: None,
+            instant: true,
+            strategy: None,
+            expected: None,
+            progress: progress.clone(),
+        };
+        let promoted = async {
+            let rollout = self.open_rollout(id, opening).await?;
+            let done = |now: &Now| arrived(&now.state) || self.stopped(&now.state);
+            let now = self.runner()?.until(&rollout, done).await?;
+            self.promoted(&now)
+        };
+        match promoted.await {
+            Ok(report) => Ok(report),
             Err(error) => Err(self.fail(&operation, false, error).await),
         }
     }
 
-    /// Everything that takes time, before the table is touched: services, gates, health. The clock that is reported
-    /// starts again after it, because until here no visitor waits for anything.
-    async fn prepare_promotion(
-        self: &Arc<Self>,
-        operation: &mut Operation,
-        row: &ReleaseRow,
-        progress: &Progress,
-    ) -> Result<(), Error> {
-        let loaded = self.load(&row.id).await?;
-        let started = self.ready(&row.id, row.slot, progress).await?;
-        if started {
-            self.publish().await?;
+    /// The open rollout that a promotion without a name means: one on its way, or baking with nothing newer waiting.
+    fn to_send_on(&self) -> Option<Known> {
+        let known = self.rolling.ledger.known()?;
+        let state = &known.state;
+        if state.ended.is_some() || state.going_back() {
+            return None;
         }
-        let open = skipped(&loaded, &row.gates);
-        let judged = if operation.reason.is_none() {
-            let ran = loaded.snapshot.gates.len() > row.gates.len() || !open.is_empty();
-            let (_, verdict) = self.run_gates(operation, &row.id, progress).await?;
-            verdict?;
-            ran
-        } else {
-            if !open.is_empty() {
-                progress.say(format!("not waiting for gates: {}", open.join(", ")));
-            }
-            false
-        };
-        if started || judged {
-            // Gates may have taken a while; what was healthy before them need not be now.
-            self.look(&row.id, row.slot).await?;
-            operation.began = Instant::now();
-        }
-        Ok(())
+        let waiting = self.with_world(super::World::green).is_some_and(|green| green != state.plan.green);
+        let held =
+            matches!(state.step().map(|step| &step.does), Some(Does::Hold { .. } | Does::Act(Act::Gate(_))));
+        (!state.promoted || (held && !waiting)).then_some(known)
     }
 
-    async fn switch_to(
-        &self,
-        held: &super::commit::Switch<'_>,
-        operation: &Operation,
-        id: &ReleaseId,
-        expected: Option<Option<ReleaseId>>,
+    /// Sends the open rollout on: to its next step, or to the promotion.
+    async fn send_on(
+        self: &Arc<Self>,
+        known: &Known,
+        who: &str,
+        reason: Option<String>,
+        full: bool,
+        accepted: Instant,
+        progress: &Progress,
     ) -> Result<SwitchReport, Error> {
-        // Looked up again: what was true before the lock may have changed.
-        let mut row = self.row(id).ok_or_else(|| missing(id))?;
-        promotable(&row)?;
-        let table = self.current_table();
-        if table.default == Some(*id) {
-            return Ok(unchanged("promote", &table, *id));
-        }
-        if expected.is_some_and(|expected| expected != table.default) {
-            return Err(superseded(&table, id));
-        }
-        let loaded = self.load(id).await?;
-        let over = skipped(&loaded, &row.gates);
-        if operation.reason.is_none() && !over.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                "CUT0509",
-                format!("release {id} has not passed its gates"),
-            )
-            .because(over.join(", ")));
-        }
-        let mut edits = edits(&table, id);
-        let broken = match table.default {
-            // Nobody is held on what has lost files.
-            Some(from) if self.is_damaged(&from).await => Some(from),
-            _ => None,
-        };
-        edits.extend(broken.map(|release| Edit::Close { release }));
-        let now = unix_ms();
-        row.promoted_at = Some(now);
-        row.outside = None;
-        let change = Change {
-            begin: true,
-            edits,
-            rows: vec![row],
-            last_switch: Some(LastSwitch { from: table.default, to: *id, promotion: true, at: now }),
-        };
-        let generation = self.commit(held, operation, change).await?;
-        let took_us = operation.took_us();
-        let mut message = match table.default {
-            Some(from) if broken.is_some() => {
-                format!("{id} is active in {}; {from}, whose files are damaged, is closed", shown(took_us))
+        let rollout = &known.state.plan.rollout;
+        let runner = self.runner()?;
+        let mut now;
+        loop {
+            self.rolling.accept(Some(accepted));
+            let event = Event::Promote { by: who.to_owned(), reason: reason.clone(), full };
+            match runner.say(rollout, event).await {
+                Ok(_) => {}
+                // The edge is following, or an effect is about to answer: not for long.
+                Err(Refusal::Refused(Refused::Busy(_) | Refused::Converging | Refused::NotAGate))
+                    if self.passes(rollout) =>
+                {
+                    let began = self.rolling.ledger.known().map(|known| known.state.seq);
+                    let moved = |now: &Now| Some(now.state.seq) != began || self.stopped(&now.state);
+                    runner.until(rollout, moved).await?;
+                    continue;
+                }
+                Err(refusal) => return Err(refusal.into()),
             }
-            Some(from) => format!("{id} is active in {}; {from} drains", shown(took_us)),
-            None => format!("{id} is active in {}; it is the first release", shown(took_us)),
-        };
-        if !over.is_empty() {
-            message.push_str(&format!("; promoted over gates that have not passed: {}", over.join(", ")));
+            let rests = |now: &Now| rests(&now.state) || arrived(&now.state) || self.stopped(&now.state);
+            now = runner.until(rollout, rests).await?;
+            let done = arrived(&now.state) || self.stopped(&now.state) || !full;
+            if done {
+                break;
+            }
+            progress.say(story::view(&now).waiting);
         }
-        self.end(operation, message.clone(), Some(generation)).await;
+        if full || arrived(&now.state) && !known.state.promoted {
+            return self.promoted(&now);
+        }
+        if now.state.going_back() {
+            return Err(self.not_promoted(&now));
+        }
+        let view = story::view(&now);
+        let table = self.current_table();
         Ok(SwitchReport {
             verb: "promote".to_owned(),
             from: table.default,
-            to: Some(*id),
+            to: table.default,
             changed: true,
-            generation,
-            took_us,
-            message,
+            generation: table.generation,
+            took_us: u64::try_from(accepted.elapsed().as_micros()).unwrap_or(u64::MAX),
+            message: format!("rollout {rollout} goes on: {}", view.step),
+        })
+    }
+
+    /// Whether what is under way is over soon by itself.
+    fn passes(&self, rollout: &RolloutId) -> bool {
+        let known = self.rolling.ledger.known().filter(|known| known.state.plan.rollout == *rollout);
+        known.is_some_and(|known| {
+            let gate = matches!(known.state.pending.as_ref().map(|one| &one.act), Some(Act::Gate(_)));
+            !gate && known.state.failed.is_none() && !self.stopped(&known.state)
         })
     }
 
@@ -187,7 +173,15 @@ impl Inner {
     }
 }
 
-fn promotable(row: &ReleaseRow) -> Result<(), Error> {
+/// Whether a step that is held has begun, or a gate runs.
+fn rests(state: &State) -> bool {
+    matches!(
+        state.step().map(|step| &step.does),
+        Some(Does::Hold { .. } | Does::Act(Act::Gate(_)) | Does::Quiet { .. })
+    )
+}
+
+pub(super) fn promotable(row: &ReleaseRow) -> Result<(), Error> {
     if let Some(why) = &row.barred {
         return Err(barred(&row.id, why));
     }
@@ -200,26 +194,6 @@ fn promotable(row: &ReleaseRow) -> Result<(), Error> {
         .hint("stage the same content again: it gets the same id"));
     }
     Ok(())
-}
-
-/// The steps from the release's state to active, all in one routing write.
-fn edits(table: &Table, release: &ReleaseId) -> Vec<Edit> {
-    let release = *release;
-    match table.state(&release) {
-        Some(ReleaseState::Staged) => vec![Edit::MakeCandidate { release }, Edit::Promote { release }],
-        Some(ReleaseState::Closed) => vec![Edit::Reopen { release }, Edit::Promote { release }],
-        _ => vec![Edit::Promote { release }],
-    }
-}
-
-fn superseded(table: &Table, id: &ReleaseId) -> Error {
-    let now = table.default.map_or_else(|| "none".to_owned(), |id| id.to_string());
-    Error::new(
-        ErrorKind::Refused,
-        "CUT0517",
-        format!("the active release changed to {now} while {id} was deployed"),
-    )
-    .hint(format!("`cutover promote {id}` makes it the active one all the same"))
 }
 
 pub(super) fn unchanged(verb: &str, table: &Table, on: ReleaseId) -> SwitchReport {

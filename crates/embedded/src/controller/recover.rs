@@ -9,6 +9,7 @@ use cutover_edge::Edge;
 use cutover_engine::{
     Error, ErrorKind,
     control::{Outside, Progress},
+    rollout::Record,
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState, Table, edit, next_generation};
 use tokio::sync::{Notify, broadcast};
@@ -20,7 +21,7 @@ use super::{
     operation::{Operation, SELF},
     outage,
     reserve::Reserve,
-    restore, unix_ms, unix_secs,
+    restore, rollouts, unix_ms, unix_secs,
     world::World,
 };
 use crate::{
@@ -42,13 +43,15 @@ pub(super) async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Inner, 
     .map_err(|error| {
         Error::new(ErrorKind::Internal, "CUT0599", "opening the state directory ended early").because(error)
     })?;
-    let State { lock, journal, store, memory, keys, outage, reserve } = inner?;
+    let State { lock, journal, store, memory, newest, keys, outage, reserve } = inner?;
     let mut supervision = SupervisorOptions::new(&options.state_dir);
     supervision.exe.clone_from(&options.exe);
     let supervisor = Supervisor::new(supervision);
     let moved = Arc::new(Notify::new());
     let ring = Arc::clone(&moved);
     supervisor.on_address_change(move |_| ring.notify_one());
+    let rolling = rollouts::Rolling::default();
+    rolling.ledger.read(&newest);
     let world = World {
         table: Arc::new(memory.table.unwrap_or_default()),
         rows: memory.releases.into_iter().map(|row| (row.id, row)).collect(),
@@ -74,6 +77,7 @@ pub(super) async fn open(options: EmbeddedOptions, edge: Edge) -> Result<Inner, 
         publishing: tokio::sync::Mutex::new(()),
         closing: AtomicBool::new(false),
         moved,
+        rolling,
         opened_at: unix_ms(),
         _lock: lock,
     })
@@ -84,6 +88,8 @@ struct State {
     journal: Journal,
     store: Store,
     memory: Memory,
+    /// The records of the newest rollout.
+    newest: Vec<Record>,
     keys: Keys,
     outage: Option<outage::Override>,
     reserve: Reserve,
@@ -115,8 +121,12 @@ fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
     };
     // A text that is not understood is that of a past outage; the release has its own.
     let outage = journal.meta(outage::META)?.and_then(|text| serde_json::from_str(&text).ok());
+    let newest = match journal.rollouts(1)?.first() {
+        Some(rollout) => journal.rollout(rollout)?,
+        None => Vec::new(),
+    };
     reserve.keep();
-    Ok(State { lock, journal, store, memory, keys, outage, reserve })
+    Ok(State { lock, journal, store, memory, newest, keys, outage, reserve })
 }
 
 impl Inner {
@@ -199,7 +209,7 @@ impl Inner {
     async fn reconcile(&self) -> Result<(), Error> {
         let memory = self.journal.blocking(Journal::read).await?;
         let stored = self.stored().await?;
-        let mut records: Vec<NewRecord> = memory.unfinished.iter().map(ended).collect();
+        let mut records: Vec<NewRecord> = memory.unfinished.iter().map(|intent| self.ended(intent)).collect();
         let world = self.with_world(Clone::clone);
         let (table, lost) = self.servable(&world.table, &stored);
         for (id, what) in lost {
@@ -236,6 +246,38 @@ impl Inner {
             self.trouble(format!("files of {id}"), removed.err().map(|error| error.to_string()));
         }
         Ok(())
+    }
+
+    /// The last line of an operation that was cut.
+    fn ended(&self, intent: &Intent) -> NewRecord {
+        let verb = &intent.verb;
+        let goes_on =
+            intent.release.and_then(|release| self.under_way(&release)).filter(|_| verb == "deploy");
+        let (kind, message) = match (intent.committed, goes_on) {
+            (Some(generation), _) => (
+                RecordKind::Outcome,
+                format!("{verb} was cut short after generation {generation}; completed at the next start"),
+            ),
+            (None, Some(known)) => (
+                RecordKind::Outcome,
+                format!("{verb} was cut short; rollout {} goes on", known.state.plan.rollout),
+            ),
+            (None, None) => (
+                RecordKind::Failure,
+                format!("{verb} was cut short; undone at the next start, nothing has changed"),
+            ),
+        };
+        NewRecord {
+            kind,
+            operation: Some(intent.operation.clone()),
+            at: unix_ms(),
+            who: intent.who.clone(),
+            verb: verb.clone(),
+            release: intent.release,
+            message,
+            reason: None,
+            generation: intent.committed,
+        }
     }
 
     pub(super) async fn stored(&self) -> Result<BTreeSet<ReleaseId>, Error> {
@@ -290,34 +332,6 @@ impl Inner {
                 next_generation(edge.max(stored.generation), unix_secs()).max(table.generation);
         }
         table
-    }
-}
-
-/// The last line of an operation that was cut.
-fn ended(intent: &Intent) -> NewRecord {
-    let (kind, message) = match intent.committed {
-        Some(generation) => (
-            RecordKind::Outcome,
-            format!(
-                "{} was cut short after generation {generation}; completed at the next start",
-                intent.verb
-            ),
-        ),
-        None => (
-            RecordKind::Failure,
-            format!("{} was cut short; undone at the next start, nothing has changed", intent.verb),
-        ),
-    };
-    NewRecord {
-        kind,
-        operation: Some(intent.operation.clone()),
-        at: unix_ms(),
-        who: intent.who.clone(),
-        verb: intent.verb.clone(),
-        release: intent.release,
-        message,
-        reason: None,
-        generation: intent.committed,
     }
 }
 

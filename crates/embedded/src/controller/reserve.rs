@@ -14,7 +14,7 @@ use cutover_engine::Error;
 use nix::{fcntl::posix_fallocate, sys::statvfs::statvfs};
 
 use super::{Inner, locked};
-use crate::journal::Write;
+use crate::journal::{JournalError, Write};
 
 /// Bytes kept: a switch writes some tens of KiB to the journal and its log, and the services that come back a few files.
 const SIZE: u64 = 1 << 20;
@@ -41,7 +41,7 @@ impl Reserve {
     }
 
     /// True where it can be given back.
-    fn is_there(&self) -> bool {
+    pub(super) fn is_there(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|meta| meta.len() >= SIZE)
     }
 
@@ -107,6 +107,22 @@ impl Inner {
             }
             other => other,
         }
+    }
+
+    /// Writes what belongs to a rollout and tells everybody who listens; what leads back may use the reserve.
+    pub(super) async fn write_told(&self, way_out: bool, write: Write) -> Result<(), JournalError> {
+        let again = way_out.then(|| write.clone());
+        let mut written = self.journal.blocking(move |journal| journal.write(&write)).await;
+        if let (Err(JournalError::Full { .. } | JournalError::Sqlite { .. }), Some(again)) = (&written, again)
+            && self.reserve.give_back()
+        {
+            written = self.journal.blocking(move |journal| journal.write(&again)).await;
+        }
+        for entry in written? {
+            // Nobody listening is no error.
+            let _ = self.events.send(entry);
+        }
+        Ok(())
     }
 
     /// Makes the reserve again where it was used, and tells `status` how the disk is.

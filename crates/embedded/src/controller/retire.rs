@@ -36,6 +36,13 @@ impl Inner {
             .hint("say why with --reason; it is recorded"));
         }
         let operation = Operation::new(&who, "retire", Some(id), request.reason.clone())?;
+        if request.force
+            && self.current_table().default != Some(id)
+            && self.rolling.ledger.owned().contains(&id)
+        {
+            // Its rollout cannot go on without it.
+            self.give_way().await?;
+        }
         let held = self.prepare.lock().await;
         // A build ends before the lock is free; what is left is a promotion that is being prepared.
         if self.is_busy(&id) {
@@ -108,6 +115,12 @@ impl Inner {
                     usage.in_flight, usage.open_streams
                 ),
             ));
+        }
+        if let Some(known) = self.rolling.ledger.known()
+            && self.rolling.ledger.owned().contains(id)
+        {
+            let why = format!("rollout {} is not over, and may go back to it", known.state.plan.rollout);
+            return Err(in_use(id, why));
         }
         let quiet = self.governing().rollout.drain.quiet;
         if !self.quiet_for(row, quiet) {

@@ -5,16 +5,19 @@ use std::{sync::Arc, time::Instant};
 use cutover_engine::{
     Error, ErrorKind,
     control::{Outside, RollbackRequest, SwitchReport},
+    rollout::{Event, Outcome, State},
+    runner::Now,
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState};
 
 use super::{
     Inner,
     commit::{Change, Switch},
-    missing,
+    locked, missing,
     operation::Operation,
     promote::{shown, unchanged},
     publish::NOT_PUBLISHED,
+    rollouts::Known,
     unix_ms,
     world::Back,
 };
@@ -27,6 +30,10 @@ impl Inner {
         request: RollbackRequest,
     ) -> Result<SwitchReport, Error> {
         let accepted = Instant::now();
+        if let Some(known) = self.leads_back() {
+            return self.roll_back(&known, &who, request, accepted).await;
+        }
+        // No rollout is responsible: the journal is from before there were any, or the last one gave way.
         let switch = self.switch.lock().await;
         let back = self.with_world(super::World::back);
         match back {
@@ -58,6 +65,79 @@ impl Inner {
         }
     }
 
+    /// The rollout that a rollback is said to.
+    fn leads_back(&self) -> Option<Known> {
+        let known = self.rolling.ledger.known().filter(Known::can_go_back)?;
+        let state = &known.state;
+        if state.ended.is_none() {
+            return Some(known);
+        }
+        let to = state.plan.blue?;
+        (self.with_world(super::World::back) == Back::To { from: state.plan.green, to }).then_some(known)
+    }
+
+    /// Says it to the rollout and waits until visitors are back.
+    async fn roll_back(
+        self: &Arc<Self>,
+        known: &Known,
+        who: &str,
+        request: RollbackRequest,
+        accepted: Instant,
+    ) -> Result<SwitchReport, Error> {
+        let (rollout, green) = (&known.state.plan.rollout, known.state.plan.green);
+        self.rolling.accept(Some(accepted));
+        *locked(&self.rolling.switched) = None;
+        let runner = self.runner()?;
+        let event =
+            Event::Rollback { by: who.to_owned(), reason: request.reason, now: request.now.then_some(true) };
+        let said = match runner.say(rollout, event).await {
+            Ok(_) => true,
+            Err(refusal) if refusal.is_already_so() => false,
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let closed = || {
+            let state = self.current_table().state(&green);
+            !matches!(state, Some(ReleaseState::Draining | ReleaseState::Candidate | ReleaseState::Active))
+        };
+        let back = |state: &State| state.visitors_are_back() && (!request.now || closed());
+        let done = |now: &Now| {
+            now.state.ended.is_some()
+                || back(&now.state)
+                || (now.state.going_back() && now.state.failed.is_some())
+        };
+        let now = runner.until(rollout, done).await?;
+        let state = &now.state;
+        if let Some(Outcome::Failed { why, .. }) = state.failed.as_ref().filter(|_| !back(state)) {
+            let blue = state.plan.blue;
+            let known = blue.and_then(|blue| locked(&self.rolling.unready).get(&blue).cloned());
+            let error = known
+                .unwrap_or_else(|| Error::new(ErrorKind::Failed, NOT_PUBLISHED, "going back").because(why));
+            return Err(error.hint("it is tried again by itself; `cutover status` shows how that goes"));
+        }
+        let report = locked(&self.rolling.switched).take().filter(|report| report.verb == "rollback");
+        let table = self.current_table();
+        let on = table.default.or(state.plan.blue);
+        let Some(report) = report.filter(|_| said) else {
+            let message = match (said, on) {
+                (true, Some(on)) if request.now => format!("already on {on}; closed: {green}"),
+                (true, Some(on)) => format!("already on {on}; given up: {green}"),
+                (true, None) => format!("given up: {green}"),
+                (false, Some(on)) => format!("already on {on}"),
+                (false, None) => "nothing is active".to_owned(),
+            };
+            return Ok(SwitchReport {
+                verb: "rollback".to_owned(),
+                from: on,
+                to: on,
+                changed: said,
+                generation: table.generation,
+                took_us: u64::try_from(accepted.elapsed().as_micros()).unwrap_or(u64::MAX),
+                message,
+            });
+        };
+        Ok(report)
+    }
+
     async fn go_back(
         self: &Arc<Self>,
         held: &Switch<'_>,
@@ -77,6 +157,7 @@ impl Inner {
             edits: vec![Edit::Rollback { to, close }],
             rows: vec![row],
             last_switch: Some(LastSwitch { from: Some(from), to, promotion: false, at }),
+            fence: None,
         };
         let generation = self.commit(held, operation, change).await?;
         let took_us = operation.took_us();

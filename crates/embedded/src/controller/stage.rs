@@ -1,11 +1,11 @@
-//! Staging: from an app description to a release that can be previewed; and deploying, which goes on to a promotion.
+//! Staging: from an app description to a release that can be previewed.
 
 use std::{path::Path, sync::Arc, time::Instant};
 
 use cutover_engine::{
     Error, ErrorKind,
     config::{AppConfig, ConfigError},
-    control::{DeployReport, GateResult, Outside, Progress, PromoteRequest, StageReport, StageRequest},
+    control::{Outside, Progress, StageReport, StageRequest},
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState, Slot};
 
@@ -15,7 +15,6 @@ use super::{
     evict::{self, Retained},
     labels, missing,
     operation::Operation,
-    promote::unchanged,
     unix_ms,
 };
 use crate::{
@@ -40,7 +39,7 @@ impl Inner {
     }
 
     /// Staging under the lock. Content that is there already keeps its labels: what comes after may be refused.
-    async fn stage_held(
+    pub(super) async fn stage_held(
         self: &Arc<Self>,
         held: &Prepare<'_>,
         who: &str,
@@ -96,7 +95,19 @@ impl Inner {
         self.begin(operation).await?;
         self.pass(CrashPoint::Begun).await;
         // Refused before anything is started where nothing can make room.
-        self.make_room(request.close_oldest)?;
+        if let Err(error) = self.make_room(request.close_oldest) {
+            let Some(known) = self.rolling.ledger.known().filter(|known| known.state.ended.is_none()) else {
+                return Err(error);
+            };
+            let rollout = &known.state.plan.rollout;
+            if !request.close_oldest || !known.state.promoted {
+                return Err(error.hint(format!("rollout {rollout} needs two of them until it is over")));
+            }
+            // Who closes the oldest gives up the way back to it.
+            progress.say(format!("rollout {rollout} ends: what it left has to make room"));
+            self.give_way().await?;
+            self.make_room(true)?;
+        }
         let slot = self.free_slot();
         self.check_slot(&id, slot).await?;
         self.bring_up(&id, Some(slot), progress).await?;
@@ -140,7 +151,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn read_config(&self, file: &Path) -> Result<AppConfig, Error> {
+    pub(super) async fn read_config(&self, file: &Path) -> Result<AppConfig, Error> {
         let text = tokio::fs::read_to_string(file).await.map_err(|error| {
             Error::new(
                 ErrorKind::Invalid,
@@ -248,7 +259,7 @@ impl Inner {
                     withdrawn: row.barred.is_some(),
                     rollback_target: target == Some(*id),
                     quiet: self.quiet_for(row, quiet),
-                    busy: self.is_busy(id),
+                    busy: self.is_needed(id),
                     staged_at: row.staged_at,
                 })
             })
@@ -256,7 +267,7 @@ impl Inner {
     }
 
     /// The same content again, perhaps under another name.
-    async fn relabel(
+    pub(super) async fn relabel(
         &self,
         report: &mut StageReport,
         who: &str,
@@ -296,48 +307,6 @@ impl Inner {
         let release = self.release_view(id).await.ok_or_else(|| missing(id))?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(StageReport { release, created, took_ms })
-    }
-
-    pub(super) async fn deploy(
-        self: Arc<Self>,
-        who: String,
-        request: StageRequest,
-        progress: Progress,
-    ) -> Result<DeployReport, Error> {
-        let held = self.prepare.lock().await;
-        let default = self.current_table().default;
-        let mut stage = self.stage_held(&held, &who, &request, &progress).await?;
-        let id = stage.release.id;
-        let table = self.current_table();
-        if table.default == Some(id) {
-            self.relabel(&mut stage, &who, &request).await?;
-            let gates = stage.release.gates.clone();
-            return Ok(DeployReport {
-                stage,
-                gates,
-                switch: Some(unchanged("promote", &table, id)),
-                rollout: None,
-            });
-        }
-        let operation = Operation::new(&who, "deploy", Some(id), request.skip_gates.clone())?;
-        self.begin(&operation).await?;
-        let promote = PromoteRequest { release: Some(id.to_string()), reason: request.skip_gates.clone() };
-        let switched = self.promote_held(&held, &who, promote, &progress, Some(default)).await;
-        match switched {
-            Ok(switch) => {
-                let message = format!("deployed {id} in {} ms", stage.took_ms + operation.took_ms());
-                self.end(&operation, message, Some(switch.generation)).await;
-                // The visitors are there; that a label cannot be written does not undo it.
-                let labelled = self.relabel(&mut stage, &who, &request).await;
-                self.trouble(format!("labels of {id}"), labelled.err().map(|error| error.to_string()));
-                let gates: Vec<GateResult> = self.row(&id).map(|row| row.gates).unwrap_or_default();
-                Ok(DeployReport { stage, gates, switch: Some(switch), rollout: None })
-            }
-            Err(error) => {
-                let error = error.hint(format!("release {id} stays staged; no visitor was sent to it"));
-                Err(self.fail(&operation, true, error).await)
-            }
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `status` and `releases` show: the journal, the edge and the supervisor in one picture.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use cutover_edge::ComponentHealth;
 use cutover_engine::{
@@ -13,7 +13,7 @@ use super::{Inner, Loaded, address::visitor_url, damage, locked};
 use crate::{journal::ReleaseRow, process::ProcessStatus};
 
 impl Inner {
-    pub(super) async fn status_view(&self) -> Status {
+    pub(super) async fn status_view(self: &Arc<Self>) -> Status {
         let world = self.with_world(Clone::clone);
         let releases: Vec<Release> =
             self.releases_view().await.into_iter().filter(|release| release.state.is_some()).collect();
@@ -34,8 +34,8 @@ impl Inner {
                 _ => Vec::new(),
             },
             warnings: self.warnings(&world.table, &releases),
-            rollout: None,
-            readiness: cutover_engine::control::Readiness::default(),
+            rollout: self.rollout_view(),
+            readiness: self.readiness().await,
             releases,
         }
     }

@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Instant};
 use cutover_engine::{
     Error, ErrorKind,
     control::{Outside, SwitchReport, WithdrawRequest},
+    rollout::{Event, Outcome},
+    runner::Now,
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState, Table};
 
 use super::{
-    Inner, commit::Change, missing, operation::Operation, promote::shown, rollback::nowhere, stage::is_gone,
-    unix_ms, world::Back,
+    Inner, commit::Change, locked, missing, operation::Operation, promote::shown, rollback::nowhere,
+    rollouts::Known, stage::is_gone, unix_ms, world::Back,
 };
 use crate::journal::{LastSwitch, RecordKind, ReleaseRow, Write};
 
@@ -36,7 +38,13 @@ impl Inner {
             }
             return self.pardon(&operation, &id).await;
         }
-        match self.bar(&operation, &id, request.purge).await {
+        let barred = match self.withdraw_green(&operation, &id).await {
+            Ok(Some(report)) if request.purge => self.purge(&operation, &id, report).await,
+            Ok(Some(report)) => Ok(report),
+            Ok(None) => self.bar(&operation, &id, request.purge).await,
+            Err(error) => Err(error),
+        };
+        match barred {
             Ok(report) => {
                 if request.purge && report.changed {
                     let held = self.prepare.lock().await;
@@ -46,6 +54,81 @@ impl Inner {
             }
             Err(error) => Err(self.fail(&operation, false, error).await),
         }
+    }
+
+    /// Withdraws what a rollout is about, by sending its visitors back; none where no rollout is responsible.
+    async fn withdraw_green(
+        self: &Arc<Self>,
+        operation: &Operation,
+        id: &ReleaseId,
+    ) -> Result<Option<SwitchReport>, Error> {
+        let Some(known) = self.rolling.ledger.known().filter(Known::can_go_back) else { return Ok(None) };
+        let state = &known.state;
+        if state.plan.green != *id {
+            return self.free_from(&known, id).await.map(|()| None);
+        }
+        let before = self.current_table();
+        let over = state.ended.is_some() && before.default != Some(*id);
+        let alone = state.plan.blue.is_none() && before.default == Some(*id);
+        if over || alone || self.row(id).is_some_and(|row| row.barred.is_some()) {
+            return Ok(None);
+        }
+        self.rolling.accept(Some(operation.began));
+        *locked(&self.rolling.switched) = None;
+        let event = Event::Withdraw { by: operation.who.clone(), reason: operation.reason.clone() };
+        let (rollout, runner) = (&state.plan.rollout, self.runner()?);
+        match runner.say(rollout, event).await {
+            Ok(_) => {}
+            // It is left and closed already: what is missing is the bar.
+            Err(refusal) if refusal.is_already_so() => {
+                self.give_way().await?;
+                return Ok(None);
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+        let closed = || matches!(self.current_table().state(id), None | Some(ReleaseState::Closed));
+        let done = |now: &Now| {
+            let back = now.state.visitors_are_back() && closed();
+            now.state.ended.is_some() || back || (now.state.going_back() && now.state.failed.is_some())
+        };
+        let now = runner.until(rollout, done).await?;
+        if let (Some(Outcome::Failed { why, .. }), false) = (&now.state.failed, closed()) {
+            return Err(Error::new(ErrorKind::Failed, "CUT0506", format!("withdrawing {id}"))
+                .because(why)
+                .hint("it is tried again by itself; `cutover status` shows how that goes"));
+        }
+        let told = locked(&self.rolling.switched).take().filter(|told| told.verb == "withdraw");
+        let message = format!("withdrew {id}: nobody is sent to it any more");
+        Ok(Some(told.unwrap_or_else(|| SwitchReport {
+            took_us: operation.took_us(),
+            ..report(&self.current_table(), true, message)
+        })))
+    }
+
+    /// Ends the rollout that still needs a release which it is not about.
+    async fn free_from(self: &Arc<Self>, known: &Known, id: &ReleaseId) -> Result<(), Error> {
+        let state = &known.state;
+        if state.ended.is_some() || state.plan.blue != Some(*id) {
+            return Ok(());
+        }
+        if !state.promoted {
+            return Err(nowhere(&format!("rollout {} moves visitors from {id}", state.plan.rollout))
+                .hint("`cutover promote` sends it on, `cutover rollback` ends it"));
+        }
+        self.give_way().await
+    }
+
+    /// Removes a release that was withdrawn just now.
+    async fn purge(
+        self: &Arc<Self>,
+        operation: &Operation,
+        id: &ReleaseId,
+        done: SwitchReport,
+    ) -> Result<SwitchReport, Error> {
+        self.give_way().await?;
+        let report = self.bar(operation, id, true).await?;
+        let message = done.message.replacen("withdrew", "withdrew and removed", 1);
+        Ok(SwitchReport { message, generation: report.generation, ..done })
     }
 
     async fn bar(
@@ -87,8 +170,9 @@ impl Inner {
         if edits.is_empty() {
             return self.note_row(operation, &table, rows, format!("withdrew {id}")).await;
         }
-        let generation =
-            self.commit(&switch, operation, Change { begin: true, edits, rows, last_switch }).await?;
+        let generation = self
+            .commit(&switch, operation, Change { begin: true, edits, rows, last_switch, fence: None })
+            .await?;
         let took_us = operation.took_us();
         let message = match to {
             Some(to) => format!("withdrew{purged} {id} and went back to {to} in {}", shown(took_us)),

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use cutover_engine::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
+/// The code of a write that another controller's lease refuses.
+pub(crate) const FENCED: &str = "CUT0533";
+
 /// Why the journal could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -33,6 +36,24 @@ pub enum JournalError {
         stored: u64,
         /// What was to be stored.
         new: u64,
+    },
+    /// A newer holder of the lease has written.
+    #[error(
+        "another controller has taken over (epoch {stored}); what was sent under epoch {given} is refused"
+    )]
+    Fenced {
+        /// The newest epoch.
+        stored: u64,
+        /// The one under which it was sent.
+        given: u64,
+    },
+    /// Somebody else has appended to the rollout.
+    #[error("the rollout has {found} records, not {expected}: another controller has written")]
+    Conflict {
+        /// How many records the caller knew of.
+        expected: u64,
+        /// How many there are.
+        found: u64,
     },
     /// The disk is full.
     #[error("{doing} the journal {}: the disk is full", path.display())]
@@ -91,6 +112,9 @@ impl From<JournalError> for Error {
                 .hint("run the version of Cutover that wrote it, or a newer one"),
             JournalError::NotNewer { .. } | JournalError::Json(_) => {
                 Error::new(ErrorKind::Internal, "CUT0604", message)
+            }
+            JournalError::Fenced { .. } | JournalError::Conflict { .. } => {
+                Error::new(ErrorKind::Unavailable, FENCED, message)
             }
             JournalError::Full { .. } => Error::new(ErrorKind::Failed, "CUT0605", message)
                 .hint("free some space; visitors are served on meanwhile"),

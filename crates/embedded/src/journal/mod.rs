@@ -8,9 +8,12 @@
 //! Calls block for the time of a disk flush; asynchronous callers use [`Journal::blocking`].
 
 mod error;
+mod lease;
 mod read;
+mod rollouts;
 mod rows;
 mod schema;
+mod words;
 mod write;
 
 use std::{
@@ -21,9 +24,12 @@ use std::{
 
 use rusqlite::Connection;
 
+pub(crate) use error::FENCED;
 pub use error::JournalError;
 pub use read::Memory;
+pub use rollouts::RolloutAppend;
 pub use rows::{Intent, LastSwitch, NewRecord, RecordKind, ReleaseRow};
+pub use words::Word;
 pub use write::Write;
 
 /// How long to wait for another program that reads or copies the file, e.g. a backup.

@@ -7,10 +7,12 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::JournalError;
 
 /// Written into the file's header (`PRAGMA application_id`): the letters `CutO`.
-const APPLICATION: i64 = 0x4375_744f;
+pub(super) const APPLICATION: i64 = 0x4375_744f;
 
 /// One step per schema version, never changed once released; the version is the number of steps applied.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[FIRST, ROLLOUTS];
+
+pub(super) const FIRST: &str = "
     CREATE TABLE records (
         seq        INTEGER PRIMARY KEY,
         at         INTEGER NOT NULL,
@@ -71,7 +73,53 @@ const MIGRATIONS: &[&str] = &["
         key   TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT;
-"];
+";
+
+const ROLLOUTS: &str = "
+    CREATE TABLE rollouts (
+        number    INTEGER PRIMARY KEY,
+        id        TEXT NOT NULL UNIQUE,
+        opened_at INTEGER NOT NULL,
+        green     TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX rollouts_green ON rollouts (green);
+
+    CREATE TABLE rollout_records (
+        rollout TEXT NOT NULL REFERENCES rollouts (id),
+        seq     INTEGER NOT NULL,
+        at      INTEGER NOT NULL,
+        body    TEXT NOT NULL,
+        PRIMARY KEY (rollout, seq)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TRIGGER rollout_records_are_kept BEFORE DELETE ON rollout_records
+        BEGIN SELECT RAISE (ABORT, 'the records of rollouts are append-only'); END;
+    CREATE TRIGGER rollout_records_stay_as_they_are BEFORE UPDATE ON rollout_records
+        BEGIN SELECT RAISE (ABORT, 'the records of rollouts are append-only'); END;
+    CREATE TRIGGER rollout_records_have_no_gaps BEFORE INSERT ON rollout_records
+        WHEN NEW.seq <> (SELECT coalesce(max(seq), -1) + 1 FROM rollout_records WHERE rollout = NEW.rollout)
+        BEGIN SELECT RAISE (ABORT, 'the records of rollouts have no gaps'); END;
+
+    CREATE TABLE lease (
+        one   INTEGER PRIMARY KEY CHECK (one = 1),
+        owner TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        until INTEGER NOT NULL
+    ) STRICT;
+    CREATE TRIGGER lease_never_goes_back BEFORE UPDATE ON lease
+        WHEN NEW.epoch < OLD.epoch
+        BEGIN SELECT RAISE (ABORT, 'the epoch never goes back'); END;
+
+    CREATE TABLE words (
+        rollout TEXT NOT NULL,
+        step    TEXT NOT NULL,
+        gate    TEXT NOT NULL,
+        at      INTEGER NOT NULL,
+        who     TEXT NOT NULL,
+        agrees  INTEGER NOT NULL CHECK (agrees IN (0, 1)),
+        reason  TEXT,
+        PRIMARY KEY (rollout, step, gate)
+    ) STRICT, WITHOUT ROWID;
+";
 
 /// The newest schema this version of Cutover knows.
 pub(super) fn known() -> i64 {

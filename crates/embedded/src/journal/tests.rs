@@ -253,3 +253,133 @@ fn the_file_is_for_its_owner_only() {
     let mode = std::fs::metadata(dir.path().join("journal.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+mod rollouts {
+    use cutover_engine::{
+        ports::{self, AppendError, Journal as _, Lease as _, LeaseError},
+        rollout::{After, Event, Millis, Plan, PlanInput, Record, RolloutId, Strategy, step},
+    };
+
+    use super::*;
+    use crate::rollouts::{RolloutJournal, RolloutLease};
+
+    fn records(rollout: &str) -> (RolloutId, Vec<Record>) {
+        let rollout: RolloutId = rollout.parse().unwrap();
+        let plan = Plan::new(&PlanInput {
+            rollout: rollout.clone(),
+            blue: Some(id("aaaaaaaa")),
+            green: id("bbbbbbbb"),
+            strategy: &Strategy::parse("5%, 100%", &[]).unwrap(),
+            hold: Millis::mins(5),
+            bake: Millis::mins(5),
+            quiet: Millis::mins(5),
+            drain_at_most: Millis::mins(50),
+            after: After::Park,
+            gates: &[],
+        })
+        .unwrap();
+        let next = step(None, &Event::Open { plan: Box::new(plan), by: "ada".into() }, 7).unwrap();
+        assert_eq!(next.records.len(), 2, "opened, intent");
+        (rollout, next.records)
+    }
+
+    fn adapters(journal: Journal) -> (RolloutJournal, RolloutLease) {
+        let journal = Arc::new(journal);
+        (RolloutJournal::new(Arc::clone(&journal)), RolloutLease::new(journal))
+    }
+
+    #[tokio::test]
+    async fn records_are_appended_all_or_none_and_read_back_after_reopening() {
+        let (dir, journal) = journal();
+        let (journal, _) = adapters(journal);
+        let (first, two) = records("ro-1");
+        assert!(journal.read(&first).await.unwrap().is_empty());
+        journal.append(&first, 0, 1, &two[..1]).await.unwrap();
+        let again = journal.append(&first, 0, 1, &two).await;
+        assert_eq!(again, Err(AppendError::Conflict { expected: 0, found: 1 }));
+        journal.append(&first, 1, 1, &two[1..]).await.unwrap();
+        let (second, others) = records("ro-2");
+        journal.append(&second, 0, 1, &others).await.unwrap();
+        let journal = Journal::open(&dir.path().join("journal.db")).unwrap();
+        assert_eq!(journal.rollout(&first).unwrap(), two);
+        assert_eq!(journal.rollouts(9).unwrap(), [second.clone(), first]);
+        assert_eq!(journal.rollout_of(&id("bbbbbbbb")).unwrap(), Some(second));
+        assert_eq!(journal.rollout_of(&id("aaaaaaaa")).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_records_of_a_rollout_cannot_be_changed() {
+        let (dir, journal) = journal();
+        let (journal, _) = adapters(journal);
+        let (first, two) = records("ro-1");
+        journal.append(&first, 0, 1, &two).await.unwrap();
+        let other = Connection::open(dir.path().join("journal.db")).unwrap();
+        for statement in [
+            "DELETE FROM rollout_records",
+            "UPDATE rollout_records SET body = '{}'",
+            "INSERT INTO rollout_records (rollout, seq, at, body) VALUES ('ro-1', 5, 0, '{}')",
+        ] {
+            assert!(other.execute(statement, []).is_err(), "{statement}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_older_epoch_writes_nothing() {
+        let (_dir, journal) = journal();
+        let file = Arc::new(journal);
+        let (journal, lease) = (RolloutJournal::new(Arc::clone(&file)), RolloutLease::new(Arc::clone(&file)));
+        let one = lease.acquire("one", Millis::secs(60)).await.unwrap();
+        let held = lease.acquire("two", Millis::secs(60)).await;
+        assert!(matches!(held, Err(LeaseError::Held { by, .. }) if by == "one"));
+        assert_eq!(lease.acquire("one", Millis::secs(60)).await.unwrap().epoch, one.epoch);
+        file.end_lease().unwrap();
+        let two = lease.acquire("two", Millis::secs(60)).await.unwrap();
+        assert!(two.epoch > one.epoch);
+        let (first, records) = records("ro-1");
+        let fenced = journal.append(&first, 0, one.epoch, &records).await;
+        assert_eq!(fenced, Err(AppendError::Fenced { epoch: two.epoch }));
+        let write = Write { fence: Some(one.epoch), table: Some(table(4)), ..Write::default() };
+        assert!(matches!(file.write(&write), Err(JournalError::Fenced { .. })));
+        assert_eq!(file.read().unwrap().table, None);
+        journal.append(&first, 0, two.epoch, &records).await.unwrap();
+        assert!(matches!(lease.renew(&one, Millis::secs(60)).await, Err(LeaseError::Held { .. })));
+        lease.release(&one).await.unwrap();
+        let still = ports::Grant { until: 0, ..lease.renew(&two, Millis::secs(60)).await.unwrap() };
+        assert_eq!(still, ports::Grant { until: 0, ..two.clone() });
+        lease.release(&two).await.unwrap();
+        assert!(lease.acquire("one", Millis::secs(60)).await.unwrap().epoch > two.epoch);
+    }
+
+    #[test]
+    fn a_person_is_remembered_by_rollout_step_and_gate() {
+        let (_dir, journal) = journal();
+        let rollout: RolloutId = "ro-1".parse().unwrap();
+        let here = cutover_engine::rollout::Cursor::Forward(3);
+        let word = |agrees| Word { at: 5, who: "ada".into(), agrees, reason: Some("fine".into()) };
+        assert_eq!(journal.word(&rollout, here, "board").unwrap(), None);
+        journal.keep_word(&rollout, here, "board", &word(false)).unwrap();
+        journal.keep_word(&rollout, here, "board", &word(true)).unwrap();
+        assert_eq!(journal.word(&rollout, here, "board").unwrap(), Some(word(true)));
+        let there = cutover_engine::rollout::Cursor::Forward(4);
+        assert_eq!(journal.word(&rollout, there, "board").unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_without_rollouts_is_brought_up_to_date_and_keeps_what_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(schema::FIRST).unwrap();
+        old.pragma_update(None, "application_id", schema::APPLICATION).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.execute("INSERT INTO meta (key, value) VALUES ('color', 'green')", []).unwrap();
+        drop(old);
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(journal.meta("color").unwrap().as_deref(), Some("green"));
+        assert!(journal.rollouts(1).unwrap().is_empty());
+        let (rollout, records) = records("ro-1");
+        let append = RolloutAppend { rollout: rollout.clone(), expected: 0, records: records.clone() };
+        journal.write(&Write { rollout: Some(append), ..Write::default() }).unwrap();
+        assert_eq!(journal.rollout(&rollout).unwrap(), records);
+    }
+}

@@ -4,7 +4,9 @@ use cutover_engine::control::HistoryEntry;
 use cutover_routing::{ReleaseId, Table};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Intent, Journal, JournalError, LastSwitch, NewRecord, ReleaseRow};
+use super::{
+    Intent, Journal, JournalError, LastSwitch, NewRecord, ReleaseRow, RolloutAppend, lease, rollouts,
+};
 
 /// Everything that is to be remembered together.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,10 @@ pub struct Write {
     pub meta: Vec<(&'static str, String)>,
     /// Lines of history.
     pub records: Vec<NewRecord>,
+    /// Refused where a lease with a higher epoch was given.
+    pub fence: Option<u64>,
+    /// Records of a rollout.
+    pub rollout: Option<RolloutAppend>,
 }
 
 /// Name of the value that holds the [`LastSwitch`].
@@ -40,6 +46,15 @@ impl Journal {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(self.failed("writing"))?;
+        if let Some(given) = write.fence {
+            let stored = lease::epoch(&transaction).map_err(self.failed("reading"))?;
+            if stored > given {
+                return Err(JournalError::Fenced { stored, given });
+            }
+        }
+        if let Some(append) = &write.rollout {
+            rollouts::put(&transaction, append, self.failed("writing"))?;
+        }
         if let Some(intent) = &write.begin {
             put_intent(&transaction, intent).map_err(self.failed("writing"))?;
         }
@@ -176,7 +191,7 @@ fn append(transaction: &Transaction<'_>, record: &NewRecord) -> rusqlite::Result
 }
 
 /// SQLite's integers are signed; times and generations stay far below the limit.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
