@@ -48,6 +48,9 @@ pub(crate) struct DepKind {
     pub(crate) kind: Option<String>,
 }
 
+/// Our crates that nobody ships.
+const DEVELOPMENT: &[&str] = &["cutover-testkit", "cutover-xtask"];
+
 /// Reads the metadata of this workspace, for the platform it runs on.
 pub(crate) fn read() -> Result<Metadata, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
@@ -66,11 +69,14 @@ pub(crate) fn read() -> Result<Metadata, String> {
 }
 
 impl Metadata {
-    /// Packages that end up in what users run or build: reached from the workspace without development dependencies.
+    /// Packages that end up in what users run or build: reached from the workspace without development dependencies and
+    /// without the crates that are for development only.
     pub(crate) fn shipped(&self) -> Vec<&Package> {
+        let ours =
+            |id: &&str| !self.packages.iter().any(|p| p.id == **id && DEVELOPMENT.contains(&p.name.as_str()));
         let packages: BTreeMap<&str, &Package> = self.packages.iter().map(|p| (p.id.as_str(), p)).collect();
         let nodes: BTreeMap<&str, &Node> = self.resolve.nodes.iter().map(|n| (n.id.as_str(), n)).collect();
-        let mut open: Vec<&str> = self.workspace_members.iter().map(String::as_str).collect();
+        let mut open: Vec<&str> = self.workspace_members.iter().map(String::as_str).filter(ours).collect();
         let mut seen = std::collections::BTreeSet::new();
         while let Some(id) = open.pop() {
             if !seen.insert(id) {
