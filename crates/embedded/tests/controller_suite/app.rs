@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-/// Listens on `PORT`. `/api/fail` answers 500; `/api/hold` answers once the file that `CUTOVER_DATA/hold` stands for is gone; the health check
+/// Listens on `PORT`. `/api/exit` ends it; `/api/fail` answers 500; `/api/hold` answers once the file that
+/// `CUTOVER_DATA/hold` stands for is gone; the health check
 /// fails while the release's own directory holds a file `sick`, or while `CUTOVER_DATA/<version>.sick` is there.
 pub(crate) fn main() -> ExitCode {
     let port = std::env::var("PORT").unwrap_or_default();
@@ -40,6 +41,7 @@ fn answer(mut stream: TcpStream) -> Option<()> {
                 (503, "sick for now".to_owned())
             }
             "/healthz" => (200, "fine".to_owned()),
+            "/api/exit" => std::process::exit(3),
             "/api/fail" => (500, "a mistake".to_owned()),
             "/api/version" => (200, version()),
             "/api/pid" => (200, std::process::id().to_string()),

@@ -14,6 +14,7 @@ mod crashing;
 mod full_disk;
 #[path = "../process_suite/harness.rs"]
 mod harness;
+mod judging;
 mod outages;
 mod restoring;
 mod staging;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
                 crashing::TESTS,
                 outages::TESTS,
                 full_disk::TESTS,
+                judging::TESTS,
             ]
             .concat(),
         ),
