@@ -85,13 +85,21 @@ pub(crate) enum Verb {
     Up(verb::up::Args),
     /// Build a release beside the active one; nobody sees it yet
     Stage(verb::stage::Args),
-    /// Stage, run the gates, promote
+    /// Say what a deployment would do, step by step, and do nothing
+    Plan(verb::plan::Args),
+    /// Stage a release and move visitors to it, step by step
     Deploy(verb::deploy::Args),
     /// Make a link that shows one release to its holder
     Preview(verb::preview::Args),
-    /// Make a release the one that everybody gets
+    /// Make a release the one that everybody gets, or let the open rollout go on
     Promote(verb::promote::Args),
-    /// Go back to the release before the last promotion
+    /// Stop the open rollout where it is
+    Pause(verb::pause::Args),
+    /// Let a rollout that is paused or held go on
+    Resume(verb::resume::Args),
+    /// Answer a gate that asks a person
+    Approve(verb::approve::Args),
+    /// Take visitors back to the release before, from any step and after the promotion
     Rollback(verb::rollback::Args),
     /// Close a release for everybody and bar it from promotion
     Withdraw(verb::withdraw::Args),
@@ -99,13 +107,13 @@ pub(crate) enum Verb {
     Retire(verb::retire::Args),
     /// Show what is served to whom
     Status(verb::status::Args),
-    /// Wait until a release is active or has lost its chance
+    /// Wait until it is decided what becomes of a release
     Wait(verb::wait::Args),
     /// List the releases, newest first
     Releases(verb::releases::Args),
     /// List what happened, newest first
     History(verb::history::Args),
-    /// Say why a request, a release or an error is as it is
+    /// Say why a request, a release, a rollout or an error is as it is
     Explain(verb::explain::Args),
 }
 

@@ -131,12 +131,29 @@ impl Client {
         &self,
         path: &str,
         body: &impl Serialize,
-        mut progress: impl FnMut(&str),
+        progress: impl FnMut(&str),
     ) -> Result<T> {
+        let result = self.operation_while(path, body, POLL_MS, progress, || true)?;
+        result.ok_or_else(|| self.unreadable(path, "nothing"))
+    }
+
+    /// As [`Client::operation`]; asks at least every `poll_ms` whether to go on waiting. None: it was not waited for,
+    /// and goes on in the controller.
+    ///
+    /// # Errors
+    /// What the operation ends with, or that the controller cannot be reached.
+    pub(crate) fn operation_while<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        poll_ms: u64,
+        mut progress: impl FnMut(&str),
+        mut go_on: impl FnMut() -> bool,
+    ) -> Result<Option<T>> {
         let accepted: Accepted = self.post(path, body)?;
         let mut after = 0;
-        loop {
-            let address = format!("/v1/operations/{}?after={after}&wait_ms={POLL_MS}", accepted.operation);
+        while go_on() {
+            let address = format!("/v1/operations/{}?after={after}&wait_ms={poll_ms}", accepted.operation);
             let operation: Operation = self.get(&address)?;
             operation.progress.iter().for_each(|line| progress(line));
             after = operation.next;
@@ -144,11 +161,14 @@ impl Client {
                 (OperationState::Running, ..) => {}
                 (OperationState::Failed, _, Some(error)) => return Err(error),
                 (OperationState::Done, Some(result), _) => {
-                    return serde_json::from_value(result).map_err(|error| self.unreadable(path, error));
+                    return serde_json::from_value(result)
+                        .map(Some)
+                        .map_err(|error| self.unreadable(path, error));
                 }
                 (state, ..) => return Err(self.unreadable(path, format!("{state:?} without its outcome"))),
             }
         }
+        Ok(None)
     }
 
     fn read<T: DeserializeOwned>(

@@ -14,14 +14,18 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
-    /// Rolled back (`wait`).
+    /// The rollout is held and needs a person.
+    Held = 3,
+    /// Rolled back.
     RolledBack = 4,
-    /// Superseded by another release (`wait`).
+    /// Superseded by another release.
     Superseded = 5,
-    /// Timed out waiting (`wait`).
+    /// Timed out waiting.
     TimedOut = 6,
     /// A bug of ours.
     Bug = 70,
+    /// Interrupted while waiting; what was waited for goes on. As shells say it: 128 and the number of SIGINT.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

@@ -10,6 +10,7 @@ mod context;
 mod demo;
 mod example;
 mod failure;
+mod follow;
 mod git;
 mod places;
 mod up;
@@ -61,9 +62,13 @@ fn dispatch(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Init(args) => verb::init::run(context, &args),
         Verb::Up(args) => verb::up::run(context, &args),
         Verb::Stage(args) => verb::stage::run(context, &args),
+        Verb::Plan(args) => verb::plan::run(context, &args),
         Verb::Deploy(args) => verb::deploy::run(context, &args),
         Verb::Preview(args) => verb::preview::run(context, &args),
         Verb::Promote(args) => verb::promote::run(context, &args),
+        Verb::Pause(args) => verb::pause::run(context, &args),
+        Verb::Resume(args) => verb::resume::run(context, &args),
+        Verb::Approve(args) => verb::approve::run(context, &args),
         Verb::Rollback(args) => verb::rollback::run(context, &args),
         Verb::Withdraw(args) => verb::withdraw::run(context, &args),
         Verb::Retire(args) => verb::retire::run(context, &args),

@@ -1,16 +1,17 @@
-//! `cutover explain`: why a request goes where it goes, how a release came to be what it is, what an error means.
+//! `cutover explain`: why a request goes where it goes, how a release or a rollout came to be what it is, what an error
+//! means.
 
 use std::net::IpAddr;
 
 use cutover_engine::{
     Error, ErrorKind, codes,
-    control::{ExplainReport, ExplainRequest, HistoryEntry},
+    control::{ExplainReport, ExplainRequest, HistoryEntry, RolloutStory},
 };
 
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    view::{explain, history::History},
+    view::{explain, history::History, rollout::story::Story},
 };
 
 /// Options of `explain`.
@@ -28,6 +29,12 @@ enum What {
     Release {
         /// Id, its start, or name
         release: String,
+    },
+    /// Who did what in a rollout, when, why, and on which facts
+    Rollout {
+        /// Id of the rollout, or of the release it was for
+        #[arg(value_name = "ID|RELEASE")]
+        rollout: String,
     },
     /// What an error code means and what to do
     Error {
@@ -58,6 +65,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     match &args.what {
         What::Request(args) => request(context, args)?,
         What::Release { release } => one_release(context, release)?,
+        What::Rollout { rollout } => {
+            let story: RolloutStory = context.client()?.get(&super::rollout_path(rollout))?;
+            context.show(&Story(story));
+        }
         What::Error { code } => context.show(&explain::OneCode(find_code(code)?)),
     }
     Ok(Exit::Done)

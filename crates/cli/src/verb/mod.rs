@@ -1,12 +1,16 @@
 //! One file a verb: its options and what it does with them.
 
+pub(crate) mod approve;
 pub(crate) mod deploy;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod init;
+pub(crate) mod pause;
+pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod promote;
 pub(crate) mod releases;
+pub(crate) mod resume;
 pub(crate) mod retire;
 pub(crate) mod rollback;
 pub(crate) mod stage;
@@ -21,19 +25,27 @@ use cutover_engine::{Error, ErrorKind, control::Release};
 
 use crate::client::Client;
 
-/// The control API path of a verb on one release; whatever was typed is escaped to stay one segment.
+/// The control API path of a verb on one release.
 pub(crate) fn release_path(release: &str, verb: &str) -> String {
-    let mut path = String::from("/v1/releases/");
-    for byte in release.bytes() {
+    format!("/v1/releases/{}/{verb}", segment(release))
+}
+
+/// The control API path of one rollout.
+pub(crate) fn rollout_path(rollout: &str) -> String {
+    format!("/v1/rollouts/{}", segment(rollout))
+}
+
+/// Whatever was typed, escaped to stay one segment of a path.
+fn segment(typed: &str) -> String {
+    let mut segment = String::new();
+    for byte in typed.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) {
-            path.push(byte.into());
+            segment.push(byte.into());
         } else {
-            let _ = write!(path, "%{byte:02X}");
+            let _ = write!(segment, "%{byte:02X}");
         }
     }
-    path.push('/');
-    path.push_str(verb);
-    path
+    segment
 }
 
 /// The release somebody means: by its id, the start of its id, or its name.
@@ -45,7 +57,11 @@ pub(crate) fn find_release(client: &Client, wanted: &str) -> Result<Release, Err
     pick(releases, wanted)
 }
 
-fn pick(releases: Vec<Release>, wanted: &str) -> Result<Release, Error> {
+/// As [`find_release`], among releases that were asked for already.
+///
+/// # Errors
+/// When none is meant, or more than one.
+pub(crate) fn pick(releases: Vec<Release>, wanted: &str) -> Result<Release, Error> {
     let mut meant: Vec<Release> = Vec::new();
     for release in releases {
         if release.id.as_str() == wanted {

@@ -1,4 +1,5 @@
-//! `cutover promote`: makes a release the one that everybody gets.
+//! `cutover promote`: makes a release the one that everybody gets; without one lets the open rollout go on to its next
+//! step.
 
 use cutover_engine::control::{PromoteRequest, SwitchReport};
 
@@ -11,7 +12,7 @@ use crate::{
 /// Options of `promote`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Id, its start, or name of the release [default: the newest staged one]
+    /// Id, its start, or name of the release [default: the open rollout goes on; without one the newest staged release]
     release: Option<String>,
     /// Why it is promoted over failed or missing gates; recorded
     #[arg(long, value_name = "TEXT")]

@@ -1,4 +1,5 @@
-//! `cutover rollback`: goes back to the release before the last promotion, with one routing write.
+//! `cutover rollback`: takes visitors back to the release before, with one routing write, from any step of a rollout and
+//! after it.
 
 use cutover_engine::control::{RollbackRequest, SwitchReport};
 

@@ -26,9 +26,9 @@ impl View for History {
 }
 
 fn row(entry: &HistoryEntry) -> [String; 5] {
-    let mut what = entry.message.clone();
+    let mut what = text::one_line(&entry.message);
     if let Some(reason) = &entry.reason {
-        what.push_str(&paint(DIM, format!(" (reason: {reason})")));
+        what.push_str(&paint(DIM, format!(" (reason: {})", text::one_line(reason))));
     }
     [entry.seq.to_string(), text::moment(entry.at), entry.who.clone(), entry.verb.clone(), what]
 }

@@ -4,9 +4,11 @@ pub(crate) mod error;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod page;
+pub(crate) mod plan;
 pub(crate) mod progress;
 pub(crate) mod releases;
 pub(crate) mod reports;
+pub(crate) mod rollout;
 pub(crate) mod status;
 pub(crate) mod text;
 

@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::{
     View,
     page::{DIM, Page, STRONG, paint},
-    releases, text,
+    releases,
+    rollout::end::{Outcome, Waited},
+    text,
 };
 
 /// What `stage` did.
@@ -41,15 +43,34 @@ fn staged(page: &mut Page, report: &StageReport) {
 
 /// What `deploy` did.
 #[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub(crate) struct Deployed(pub(crate) DeployReport);
+pub(crate) struct Deployed {
+    /// The controller's report; with `--wait` its rollout is the one seen last.
+    #[serde(flatten)]
+    pub(crate) report: DeployReport,
+    /// What the rollout has come to; none while it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<Waited>,
+}
 
 impl View for Deployed {
     fn human(&self, page: &mut Page) {
-        staged(page, &self.0.stage);
-        self.0.gates.iter().for_each(|result| gate(page, result));
-        if let Some(switch) = &self.0.switch {
+        let report = &self.report;
+        staged(page, &report.stage);
+        report.gates.iter().for_each(|result| gate(page, result));
+        if let Some(switch) = &report.switch {
             switched(page, switch);
+        }
+        match (&self.end, &report.rollout) {
+            // The switch has said it.
+            (Some(Waited { outcome: Outcome::Active, .. }), _) if report.switch.is_some() => {}
+            (Some(end), _) => end.human(page),
+            (None, Some(rollout)) if report.switch.is_none() => page.line(format_args!(
+                "rollout {} is at {}; {}",
+                paint(STRONG, &rollout.id),
+                rollout.step,
+                text::one_line(&rollout.waiting)
+            )),
+            (None, _) => {}
         }
     }
 }
@@ -133,36 +154,5 @@ impl View for Initialised {
         if let Some(ignore) = &self.ignore {
             page.line(format_args!("added .cutover to {}", ignore.display()));
         }
-    }
-}
-
-/// How a `wait` ended.
-#[derive(Debug, Serialize)]
-pub(crate) struct Waited {
-    /// The release waited for.
-    pub(crate) release: cutover_routing::ReleaseId,
-    /// How it ended.
-    pub(crate) outcome: Outcome,
-    /// One sentence for a person.
-    pub(crate) message: String,
-}
-
-/// The ends of a `wait`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
-    /// The release is active.
-    Active,
-    /// It was active, or withdrawn before it came to that, and visitors were taken back.
-    RolledBack,
-    /// It was active and a later one has taken its place.
-    Superseded,
-    /// Nothing was decided in time.
-    TimedOut,
-}
-
-impl View for Waited {
-    fn human(&self, page: &mut Page) {
-        page.line(&self.message);
     }
 }

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::{
     View,
     page::{DIM, Page, STRONG, YELLOW, paint},
-    releases, text,
+    releases,
+    rollout::section,
+    text,
 };
 
 /// What `cutover status` shows.
@@ -40,7 +42,14 @@ impl View for StatusView {
                 page.line(format_args!("{}  {}", release.id, parts.join(" · ")));
             }
         }
-        if let Some(back) = status.rollback_to {
+        if let Some(rollout) = &status.rollout {
+            page.gap();
+            section::rollout(page, rollout);
+        }
+        if status.readiness.ready || !status.readiness.checks.is_empty() {
+            page.gap();
+            section::readiness(page, &status.readiness);
+        } else if let Some(back) = status.rollback_to {
             page.line(format_args!("rollback would go to {back}"));
         }
         if !status.parity.is_empty() {
@@ -95,7 +104,7 @@ pub(crate) fn redraw(view: &StatusView) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use cutover_engine::control::{
@@ -138,7 +147,7 @@ mod tests {
         }
     }
 
-    fn status() -> StatusView {
+    pub(crate) fn status() -> StatusView {
         let (blue, green) = ("aaaaaaaa".parse().unwrap(), "bbbbbbbb".parse().unwrap());
         StatusView(Status {
             app: "shop".to_owned(),

@@ -46,6 +46,28 @@ pub(crate) fn micros(micros: u64) -> String {
     }
 }
 
+/// A time span given in milliseconds, in whole seconds where there are several and in its two largest units.
+pub(crate) fn span(millis: u64) -> String {
+    let seconds = millis / 1000;
+    let two = |big: u64, unit: &str, small: u64, of: &str| {
+        if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{small}{of}") }
+    };
+    match seconds {
+        0 if millis == 0 => "0s".to_owned(),
+        0 => format!("{millis}ms"),
+        1..10 if millis % 1000 >= 100 => format!("{seconds}.{}s", millis % 1000 / 100),
+        1..60 => format!("{seconds}s"),
+        60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
+        3600..86_400 => two(seconds / 3600, "h", seconds / 60 % 60, "m"),
+        _ => two(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
+    }
+}
+
+/// A text on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A share of 10 000 as a percentage.
 pub(crate) fn share(width: u16) -> String {
     if width.is_multiple_of(100) {
@@ -100,6 +122,13 @@ mod tests {
             ("812 µs".into(), "1.23 ms".into(), "43.2 ms".into())
         );
         assert_eq!(micros(2_500_000), "2.5 s");
+    }
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let read = [0, 999, 1_050, 1_500, 12_900, 72_000, 120_000, 5_400_000, 90_000_000].map(span);
+        assert_eq!(read, ["0s", "999ms", "1s", "1.5s", "12s", "1m12s", "2m", "1h30m", "1d1h"]);
+        assert_eq!(one_line(" a\n\tb  c"), "a b c");
     }
 
     #[test]
