@@ -83,7 +83,7 @@ impl Inner {
             }
         }
         let runner = self.runner()?;
-        runner.make_way(&rollout).await?;
+        self.step_aside(&rollout).await?;
         let blue = self.current_table().default;
         let plan = planning::plan(&loaded.snapshot, &overrides, rollout.clone(), blue, *id)?;
         let left_out = planning::left_out(&loaded.snapshot, &overrides);
@@ -103,7 +103,16 @@ impl Inner {
     /// back; afterwards what it owes to the release it left is the housekeeping's.
     pub(super) async fn give_way(&self) -> Result<(), Error> {
         let _held = self.rolling.opening.lock().await;
-        self.runner()?.make_way(&Self::new_rollout()?).await
+        self.step_aside(&Self::new_rollout()?).await
+    }
+
+    /// Waits until the rollout before this one is over.
+    async fn step_aside(&self, successor: &RolloutId) -> Result<(), Error> {
+        match self.runner()?.make_way(successor).await {
+            // It ended while it was told to.
+            Err(_) if self.rolling.ledger.known().is_some_and(|known| !known.can_go_back()) => Ok(()),
+            other => other,
+        }
     }
 
     /// The open rollout of a release, where visitors are on their way to it.

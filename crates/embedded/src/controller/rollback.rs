@@ -23,6 +23,9 @@ use super::{
 };
 use crate::journal::LastSwitch;
 
+/// After so many attempts that failed a person is told.
+const PATIENCE: u32 = 3;
+
 impl Inner {
     pub(super) async fn rollback(
         self: Arc<Self>,
@@ -69,7 +72,8 @@ impl Inner {
     fn leads_back(&self) -> Option<Known> {
         let known = self.rolling.ledger.known().filter(Known::can_go_back)?;
         let state = &known.state;
-        if state.ended.is_none() {
+        let before = !state.promoted || state.going_back();
+        if state.ended.is_none() && before {
             return Some(known);
         }
         let to = state.plan.blue?;
@@ -107,7 +111,7 @@ impl Inner {
         };
         let now = runner.until(rollout, done).await?;
         let state = &now.state;
-        if let Some(Outcome::Failed { why, .. }) = state.failed.as_ref().filter(|_| !back(state)) {
+        if let Some(why) = given_up(state).filter(|_| !back(state)) {
             let blue = state.plan.blue;
             let known = blue.and_then(|blue| locked(&self.rolling.unready).get(&blue).cloned());
             let error = known
@@ -210,6 +214,14 @@ impl Inner {
         report.took_us = operation.took_us();
         self.end(operation, report.message.clone(), Some(generation)).await;
         Ok(report)
+    }
+}
+
+/// Why whoever waits for the way back need not wait any longer, although it goes on.
+pub(super) fn given_up(state: &State) -> Option<&str> {
+    match state.failed.as_ref().filter(|_| state.going_back())? {
+        Outcome::Failed { why, lasting } if *lasting || state.tries >= PATIENCE => Some(why),
+        _ => None,
     }
 }
 

@@ -5,14 +5,22 @@ use std::{sync::Arc, time::Instant};
 use cutover_engine::{
     Error, ErrorKind,
     control::{Outside, SwitchReport, WithdrawRequest},
-    rollout::{Event, Outcome},
+    rollout::Event,
     runner::Now,
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState, Table};
 
 use super::{
-    Inner, commit::Change, locked, missing, operation::Operation, promote::shown, rollback::nowhere,
-    rollouts::Known, stage::is_gone, unix_ms, world::Back,
+    Inner,
+    commit::Change,
+    locked, missing,
+    operation::Operation,
+    promote::shown,
+    rollback::{given_up, nowhere},
+    rollouts::Known,
+    stage::is_gone,
+    unix_ms,
+    world::Back,
 };
 use crate::journal::{LastSwitch, RecordKind, ReleaseRow, Write};
 
@@ -89,10 +97,10 @@ impl Inner {
         let closed = || matches!(self.current_table().state(id), None | Some(ReleaseState::Closed));
         let done = |now: &Now| {
             let back = now.state.visitors_are_back() && closed();
-            now.state.ended.is_some() || back || (now.state.going_back() && now.state.failed.is_some())
+            now.state.ended.is_some() || back || given_up(&now.state).is_some()
         };
         let now = runner.until(rollout, done).await?;
-        if let (Some(Outcome::Failed { why, .. }), false) = (&now.state.failed, closed()) {
+        if let (Some(why), false) = (given_up(&now.state), closed()) {
             return Err(Error::new(ErrorKind::Failed, "CUT0506", format!("withdrawing {id}"))
                 .because(why)
                 .hint("it is tried again by itself; `cutover status` shows how that goes"));

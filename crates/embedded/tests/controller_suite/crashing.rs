@@ -12,9 +12,9 @@ use std::{
 use cutover_embedded::{controller::CrashHook, store::Store};
 use cutover_engine::{
     Control, Error,
-    control::{Progress, RetireRequest, WithdrawRequest},
+    control::{Phase, Progress, RetireRequest, WithdrawRequest},
 };
-use cutover_routing::ReleaseId;
+use cutover_routing::{ReleaseId, ReleaseState};
 
 use crate::{
     harness::Test,
@@ -118,6 +118,9 @@ fn second_life(place: &Place, verb: Verb, cut: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let up = place.up().await;
+        // What was decided goes on by itself.
+        up.until(|rollout| rollout.phase.is_over() || rollout.promoted || rollout.undo.is_some()).await;
+        up.until(|rollout| rollout.phase != Phase::GoingBack || rollout.step != "return").await;
         let table = up.control.table().await.unwrap();
         table.validate().unwrap();
         let active = table.default.unwrap();
@@ -154,9 +157,10 @@ async fn agree(place: &Place, up: &Up, what: &str) {
     let named: Vec<ReleaseId> = table.releases.keys().copied().collect();
     let stored = Store::open(&place.state()).unwrap().list().unwrap();
     assert_eq!(stored, named, "{what}");
-    // Every release of the table runs: none of them is closed for long enough to be cold.
+    // Every release of the table runs, but for what was closed: of that the services end, or have ended.
+    let open = table.releases.values().filter(|entry| entry.state != ReleaseState::Closed).count();
     eventually(|| match place.processes().len() {
-        count if count == 2 * named.len() => Ok(()),
-        count => Err(format!("{what}: {count} processes for {named:?}")),
+        count if (2 * open..=2 * named.len()).contains(&count) && count % 2 == 0 => Ok(()),
+        count => Err(format!("{what}: {count} processes for {named:?}, {open} of them open")),
     });
 }

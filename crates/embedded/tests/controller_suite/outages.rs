@@ -121,10 +121,13 @@ async fn one_damaged_file_takes_no_other_with_it() {
 
 async fn a_release_without_files_shows_its_visitors_the_outage_page() {
     let place = Place::new();
-    with_a_text(&place);
+    let rest = format!("{MENDING}[rollout]\nstrategy = \"instant\"\nbake = \"10ms\"\n");
+    place.describe(&Extra { rest, ..Extra::default() });
     let up = place.up().await;
     let first = up.release(&place, "v1").await;
     let second = up.release(&place, "v2").await;
+    // While it bakes, it would be left without a person.
+    up.baked().await;
     up.down().await;
     Store::open(&place.state()).unwrap().remove(&second).unwrap();
     let up = place.up().await;

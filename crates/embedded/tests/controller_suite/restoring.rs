@@ -225,9 +225,13 @@ async fn a_damaged_green_is_closed_and_blue_serves() {
 
 async fn a_damaged_active_release_can_be_left() {
     let place = Place::new();
+    let rest = "[rollout]\nstrategy = \"instant\"\nbake = \"10ms\"\n".to_owned();
+    place.describe(&Extra { rest, ..Extra::default() });
     let up = place.up().await;
     let first = up.release(&place, "v1").await;
     let second = up.release(&place, "v2").await;
+    // While it bakes, it would be left without a person.
+    up.baked().await;
     up.down().await;
     damage(&place, second);
     let up = place.up().await;

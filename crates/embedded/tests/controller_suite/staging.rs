@@ -270,10 +270,12 @@ async fn every_event_is_history() {
     let history = up.history().await;
     gapless(&history);
     let verbs: Vec<&str> = history.iter().map(|entry| entry.verb.as_str()).collect();
-    assert_eq!(verbs, ["stage", "gate", "promote", "deploy"]);
-    assert!(
-        history.iter().all(|entry| entry.who == "ada" && entry.release == Some(report.switch.as_ref().unwrap().to.unwrap()))
-    );
+    assert_eq!(verbs, ["stage", "rollout", "gate", "promote", "rollout", "deploy"]);
+    let green = report.switch.as_ref().unwrap().to;
+    assert!(history.iter().all(|entry| entry.release == green), "{history:?}");
+    let own: Vec<&str> =
+        history.iter().filter(|entry| entry.who != "ada").map(|entry| entry.verb.as_str()).collect();
+    assert_eq!(own, ["rollout"], "that it is over, nobody said: {history:?}");
     for entry in history {
         assert_eq!(events.recv().await.unwrap().seq, entry.seq);
     }

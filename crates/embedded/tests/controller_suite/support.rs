@@ -14,8 +14,8 @@ use cutover_embedded::{Embedded, EmbeddedOptions, controller::CrashHook, journal
 use cutover_engine::{
     Control, Error,
     control::{
-        HistoryEntry, Progress, PromoteRequest, Release, RollbackRequest, StageReport, StageRequest, Status,
-        SwitchReport,
+        HistoryEntry, Progress, PromoteRequest, Release, RollbackRequest, RolloutView, StageReport,
+        StageRequest, Status, SwitchReport,
     },
 };
 use cutover_routing::{ReleaseId, ReleaseState};
@@ -223,6 +223,20 @@ impl Up {
                 page.status, page.body, api.status, api.body
             ))
         });
+    }
+
+    /// Waits until the newest rollout is where it should be.
+    pub(crate) async fn until(&self, holds: impl Fn(&RolloutView) -> bool) -> RolloutView {
+        eventually_async(|| async {
+            let rollouts = self.control.rollouts(1).await.unwrap();
+            rollouts.into_iter().next().filter(&holds).ok_or_else(|| "not there".to_owned())
+        })
+        .await
+    }
+
+    /// Waits until nobody watches the newest release any more.
+    pub(crate) async fn baked(&self) {
+        self.until(|rollout| rollout.baked).await;
     }
 
     /// Ends controller and services, then the edge.

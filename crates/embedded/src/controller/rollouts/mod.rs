@@ -20,7 +20,7 @@ use cutover_engine::{
     Error,
     control::{Progress, SwitchReport},
     ports::{self, Trouble},
-    rollout::{Millis, RolloutId},
+    rollout::{Event, Millis, RolloutId},
     runner::{Options, Rollouts},
 };
 use cutover_routing::ReleaseId;
@@ -100,6 +100,17 @@ impl Inner {
         let look = u64::try_from(self.options.pace.as_millis()).unwrap_or(u64::MAX);
         let options = Options { look: Millis(look), ..Options::new(owner) };
         let runner = Rollouts::start(Arc::new(LocalPorts::new(self)), options).await?;
+        let lost = self.rolling.ledger.known().filter(|known| {
+            let state = &known.state;
+            let blue =
+                state.plan.blue.filter(|_| state.ended.is_none() && state.promoted && !state.going_back());
+            blue.is_some_and(|blue| self.current_table().state(&blue).is_none())
+        });
+        if let Some(known) = lost {
+            // What it left has vanished: there is nothing to drain, and no way back to it.
+            let event = Event::Supersede { by: Self::new_rollout()? };
+            runner.say(&known.state.plan.rollout, event).await?;
+        }
         // Opened once.
         let _ = self.rolling.runner.set(runner);
         Ok(())
