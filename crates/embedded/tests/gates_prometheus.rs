@@ -233,6 +233,11 @@ async fn a_server_that_refuses_stalls_or_is_gone_is_unknown() {
     assert!(unknown.to_string().contains("too many samples"), "{unknown}");
 
     kill(prometheus.pid(), Signal::SIGSTOP).unwrap();
+    // Its threads stop one after the other.
+    let deadline = Instant::now() + PATIENCE;
+    while instant(&prometheus.url, "vector(1)", Duration::from_millis(300)).await.is_ok() {
+        assert!(Instant::now() < deadline, "a stopped server answers");
+    }
     let stalled = instant(&prometheus.url, "vector(1)", Duration::from_millis(300)).await.unwrap_err();
     assert!(matches!(stalled, Unknown::TimedOut { .. }), "{stalled}");
     kill(prometheus.pid(), Signal::SIGCONT).unwrap();
