@@ -5,7 +5,9 @@
 //! visitor or an operator would see.
 
 pub mod client;
+pub mod contracts;
 pub mod crowd;
+pub mod fake;
 pub mod load;
 pub mod rng;
 pub mod trace;

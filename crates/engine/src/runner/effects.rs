@@ -5,8 +5,12 @@ use std::{future::Future, sync::Arc};
 use cutover_rollout::{Act, Effect, EffectId, Event, Outcome, Seen};
 
 use super::driver::{Driver, Running};
-use crate::ports::{
-    Clock, Examiner as _, Fence, Grant, Lease as _, LeaseError, Platform as _, Ports, Router as _, Trouble,
+use crate::{
+    Error, ErrorKind,
+    ports::{
+        Clock, Examiner as _, Fence, Grant, Lease as _, LeaseError, Platform as _, Ports, Router as _,
+        Trouble,
+    },
 };
 
 /// What tasks tell the driver.
@@ -19,8 +23,11 @@ pub(super) enum Answer {
 pub(super) fn renew<P: Ports>(driver: &Driver<P>) {
     let (ports, answers) = (Arc::clone(&driver.ports), driver.answers.0.clone());
     let (grant, length) = (driver.grant.clone(), driver.options.lease);
+    let until = driver.ports.clock().now() + driver.options.call.0;
     tokio::spawn(async move {
-        let _ = answers.send(Answer::Lease(ports.lease().renew(&grant, length).await));
+        let renewed = within(ports.clock(), until, ports.lease().renew(&grant, length)).await;
+        let late = || Error::new(ErrorKind::Unavailable, "CUT0607", "no answer in time");
+        let _ = answers.send(Answer::Lease(renewed.unwrap_or_else(|| Err(LeaseError::Failed(late())))));
     });
 }
 
@@ -35,7 +42,13 @@ impl<P: Ports> Driver<P> {
                 };
                 let (ports, answers) = (Arc::clone(&self.ports), self.answers.0.clone());
                 let (gate, route) = (matches!(act, Act::Gate(_)), matches!(act, Act::Route(_)));
-                let long = self.options.stand_up.0;
+                let deadline = self.ports.clock().now()
+                    + match act {
+                        // Standing up takes as long as services take to start; it sends nobody anywhere, however late
+                        // it ends.
+                        Act::Prepare { .. } | Act::Standby { .. } => self.options.stand_up.0,
+                        _ => self.options.call.0,
+                    };
                 let plan = self.plan();
                 let name = id.clone();
                 let task = tokio::spawn(async move {
@@ -47,7 +60,7 @@ impl<P: Ports> Driver<P> {
                             }
                             None => Outcome::Unknown { why: "the plan is gone".to_owned() },
                         },
-                        act => act_on(&*ports, act, fence, long).await,
+                        act => act_on(&*ports, act, fence, deadline).await,
                     };
                     let _ = answers.send(Answer::Event(Event::Outcome { id, outcome }));
                 });
@@ -56,11 +69,19 @@ impl<P: Ports> Driver<P> {
             Effect::Observe { id, act } => {
                 let (ports, answers) = (Arc::clone(&self.ports), self.answers.0.clone());
                 let until = self.ports.clock().now() + self.options.call.0;
-                let name = id.clone();
+                let (name, may_land) = (id.clone(), self.may_land);
                 let task = tokio::spawn(async move {
+                    // Before the world is asked: what lands after the answer was made up is not in it.
+                    let early = ports.clock().now() < may_land;
                     let seen = within(ports.clock(), until, seen(&*ports, &act)).await;
-                    let late = || Seen::Unknown { why: "no answer in time".to_owned() };
-                    let seen = seen.unwrap_or_else(late);
+                    let unknown = |why: &str| Seen::Unknown { why: why.to_owned() };
+                    let seen = match seen {
+                        None => unknown("no answer in time"),
+                        Some(Seen::Absent) if early => {
+                            unknown("it is not in place, but a call that was given up may still land")
+                        }
+                        Some(seen) => seen,
+                    };
                     let _ = answers.send(Answer::Event(Event::Observed { id, seen }));
                 });
                 self.running.insert(name, Running { task: task.abort_handle(), gate: false, route: false });
@@ -79,12 +100,7 @@ impl<P: Ports> Driver<P> {
 }
 
 /// Acts, reads back, and says what became of it.
-async fn act_on<P: Ports>(ports: &P, act: &Act, fence: Fence, long: u64) -> Outcome {
-    let until = match act {
-        // Standing up takes as long as services take to start; it sends nobody anywhere, however late it ends.
-        Act::Prepare { .. } | Act::Standby { .. } => ports.clock().now() + long,
-        _ => fence.until,
-    };
+async fn act_on<P: Ports>(ports: &P, act: &Act, fence: Fence, deadline: u64) -> Outcome {
     let call = async {
         match act {
             Act::Route(change) => ports.router().apply(change, fence).await.map(Some),
@@ -95,14 +111,14 @@ async fn act_on<P: Ports>(ports: &P, act: &Act, fence: Fence, long: u64) -> Outc
             Act::Gate(_) => Err(Trouble::Lasting("a gate is no effect on the world".to_owned())),
         }
     };
-    let generation = match within(ports.clock(), until, call).await {
+    let generation = match within(ports.clock(), deadline, call).await {
         None => return Outcome::Unknown { why: "no answer in time".to_owned() },
         Some(Err(Trouble::Unknown(why))) => return Outcome::Unknown { why },
         Some(Err(Trouble::Passing(why))) => return Outcome::Failed { why, lasting: false },
         Some(Err(Trouble::Lasting(why))) => return Outcome::Failed { why, lasting: true },
         Some(Ok(generation)) => generation,
     };
-    match within(ports.clock(), until.max(fence.until), seen(ports, act)).await {
+    match within(ports.clock(), deadline, seen(ports, act)).await {
         Some(Seen::InPlace { .. }) => Outcome::Done { generation },
         Some(Seen::Absent) => Outcome::Unknown { why: "it was accepted, and is not there".to_owned() },
         Some(Seen::Unknown { why }) => Outcome::Unknown { why },
@@ -112,10 +128,19 @@ async fn act_on<P: Ports>(ports: &P, act: &Act, fence: Fence, long: u64) -> Outc
 
 async fn seen<P: Ports>(ports: &P, act: &Act) -> Seen {
     match act {
-        Act::Route(change) => ports.router().verify(change).await,
+        Act::Route(change) => match ports.router().verify(change).await {
+            // The table it is in has a number.
+            Seen::InPlace { generation: None } => {
+                Seen::Unknown { why: "the router does not say which table has it".to_owned() }
+            }
+            seen => seen,
+        },
         // What a gate would have said cannot be seen.
         Act::Gate(_) => Seen::Absent,
-        act => ports.platform().verify(act).await,
+        act => match ports.platform().verify(act).await {
+            Seen::InPlace { .. } => Seen::InPlace { generation: None },
+            seen => seen,
+        },
     }
 }
 

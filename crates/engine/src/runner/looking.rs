@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cutover_rollout::{
-    Cursor, Does, Facts, Health, Millis, Plan, Reading, Stage, State, Watched,
+    Cursor, Does, Facts, Health, Millis, Plan, Reading, RolloutId, Stage, State, Watched,
     judge::{Arm, Tally, Verdict},
 };
 
@@ -23,6 +23,8 @@ const WINDOWS: u64 = 20;
 
 /// What one look has found.
 pub(super) struct Looked {
+    /// At which rollout.
+    pub(super) rollout: RolloutId,
     /// Where the rollout was when it began.
     pub(super) cursor: Cursor,
     pub(super) facts: Facts,
@@ -92,7 +94,7 @@ pub(super) async fn look<P: Ports>(
         Some(Ok(bench)) => bench.evidence(now),
         _ => Vec::new(),
     };
-    Looked { cursor: state.cursor, facts, evidence, watchers }
+    Looked { rollout: state.plan.rollout.clone(), cursor: state.cursor, facts, evidence, watchers }
 }
 
 impl Watchers {

@@ -13,15 +13,19 @@
 
 mod driver;
 mod effects;
+mod ending;
+mod known;
 mod looking;
 mod refusal;
+mod waiting;
+mod writing;
 
 use std::{collections::VecDeque, sync::Arc};
 
-use cutover_rollout::{Event, Millis, Reading, RolloutId, State};
+use cutover_rollout::{Event, Millis, Reading, Refused, RolloutId, State};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use driver::now_from;
+pub use known::now_from;
 pub use refusal::Refusal;
 
 use crate::{Error, ErrorKind, judging::Evidence, ports::Ports};
@@ -95,6 +99,8 @@ pub struct Now {
 struct Shown {
     newest: Option<Arc<Now>>,
     former: VecDeque<Arc<Now>>,
+    /// Why this program is no longer in charge.
+    deposed: Option<String>,
 }
 
 impl Shown {
@@ -159,14 +165,20 @@ impl<P: Ports> Rollouts<P> {
     /// Waits until something holds for one of the last rollouts.
     ///
     /// # Errors
-    /// Where the program is ending, or the rollout is not among the last ones.
+    /// Where the program is ending or another controller has taken over, or the rollout is not among the last ones.
     pub async fn until(&self, rollout: &RolloutId, holds: impl Fn(&Now) -> bool) -> Result<Arc<Now>, Error> {
         let mut now = self.now.clone();
         loop {
-            let seen = now.borrow_and_update().find(rollout).cloned();
+            let (seen, deposed) = {
+                let shown = now.borrow_and_update();
+                (shown.find(rollout).cloned(), shown.deposed.clone())
+            };
             match seen {
                 Some(seen) if holds(&seen) => return Ok(seen),
                 Some(seen) if seen.state.ended.is_some() && self.newest_is_not(rollout) => return Ok(seen),
+                Some(_) if deposed.is_some() => {
+                    return Err(driver::deposed(deposed.as_deref().unwrap_or_default()));
+                }
                 Some(_) => {}
                 None => {
                     let what = format!("rollout {rollout} is not among the last ones");
@@ -195,7 +207,12 @@ impl<P: Ports> Rollouts<P> {
             return Ok(());
         }
         let rollout = now.state.plan.rollout.clone();
-        self.say(&rollout, Event::Supersede { by: successor.clone() }).await?;
+        match self.say(&rollout, Event::Supersede { by: successor.clone() }).await {
+            Ok(_) => {}
+            // Asked before, perhaps by a program that was killed over it.
+            Err(Refusal::Refused(Refused::AlreadySuperseded(by))) if by == *successor => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
         let over =
             |now: &Now| !matches!(now.state.ended, None | Some(cutover_rollout::End::Done { standby: true }));
         self.until(&rollout, over).await?;
