@@ -36,6 +36,7 @@ pub(super) fn watch(inner: &Arc<Inner>) -> JoinHandle<()> {
             }
             inner.look_after_disk().await;
             inner.look_for_errors(&mut alerts).await;
+            inner.look_at_both().await;
             let result = inner.tidy().await;
             inner.trouble("housekeeping", result.err().map(|error| error.to_string()));
         }
@@ -55,6 +56,15 @@ pub(super) fn follow_addresses(inner: &Arc<Inner>) -> JoinHandle<()> {
 }
 
 impl Inner {
+    /// Looks how the active release is and the one a rollback goes to, so that how long they have been ill is known when
+    /// it matters.
+    async fn look_at_both(&self) {
+        let (active, target) = self.with_world(|world| (world.table.default, world.rollback_to()));
+        for id in active.into_iter().chain(target) {
+            self.health_of(&id).await;
+        }
+    }
+
     /// One round. Does nothing where nothing is due.
     async fn tidy(self: &Arc<Self>) -> Result<(), Error> {
         for id in self.drained() {

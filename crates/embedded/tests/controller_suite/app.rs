@@ -5,6 +5,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::ExitCode,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     thread,
     time::Duration,
 };
@@ -22,6 +23,9 @@ pub(crate) fn main() -> ExitCode {
     }
     ExitCode::SUCCESS
 }
+
+/// Requests for what fails now and then.
+static ASKED: AtomicU32 = AtomicU32::new(0);
 
 fn version() -> String {
     std::fs::read_to_string("version").unwrap_or_default().trim().to_owned()
@@ -42,6 +46,10 @@ fn answer(mut stream: TcpStream) -> Option<()> {
             }
             "/healthz" => (200, "fine".to_owned()),
             "/api/exit" => std::process::exit(3),
+            "/api/flaky" if version().starts_with("bad") && ASKED.fetch_add(1, Relaxed) % 4 == 0 => {
+                (500, "a mistake".to_owned())
+            }
+            "/api/flaky" => (200, version()),
             "/api/fail" => (500, "a mistake".to_owned()),
             "/api/version" => (200, version()),
             "/api/pid" => (200, std::process::id().to_string()),

@@ -17,6 +17,8 @@ mod harness;
 mod judging;
 mod outages;
 mod restoring;
+mod rolling;
+mod rolling_back;
 mod staging;
 mod support;
 mod switching;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
                 crashing::TESTS,
                 outages::TESTS,
                 full_disk::TESTS,
+                rolling::TESTS,
+                rolling_back::TESTS,
                 judging::TESTS,
             ]
             .concat(),

@@ -14,8 +14,8 @@ use cutover_embedded::{Embedded, EmbeddedOptions, controller::CrashHook, journal
 use cutover_engine::{
     Control, Error,
     control::{
-        HistoryEntry, Progress, PromoteRequest, Release, RollbackRequest, RolloutView, StageReport,
-        StageRequest, Status, SwitchReport,
+        DeployReport, HistoryEntry, Progress, PromoteRequest, Release, RollbackRequest, RolloutView,
+        StageReport, StageRequest, Status, SwitchReport,
     },
 };
 use cutover_routing::{ReleaseId, ReleaseState};
@@ -150,6 +150,12 @@ impl Up {
 
     pub(crate) async fn try_stage(&self, name: &str) -> Result<StageReport, Error> {
         self.control.stage("ada", self.request(name), Progress::none()).await
+    }
+
+    /// Builds and deploys a version under its own name.
+    pub(crate) async fn deploy(&self, place: &Place, version: &str) -> Result<DeployReport, Error> {
+        place.build(version);
+        self.control.deploy("ada", self.request(version), Progress::none()).await
     }
 
     /// Builds and stages a version under its own name.
