@@ -10,6 +10,7 @@ pub mod crowd;
 pub mod fake;
 pub mod load;
 pub mod rng;
+pub mod simulation;
 pub mod trace;
 pub mod visitor;
 pub mod world;

@@ -36,6 +36,16 @@ impl Rng {
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
+
+    /// A number from 0 to just under 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// True with this probability.
+    pub fn hit(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! `--sabotage` it breaks on purpose what it watches, and must then say FAILED: that shows that it can.
 
 mod bad_release;
+mod judge;
 mod kill9;
 mod model;
 mod population;
@@ -109,6 +110,12 @@ const PROOFS: &[Proof] = &[
         shows: "two controllers whose calls land at any time, after any crash, never harm visitors: every reachable state is checked",
         takes: "about 45 s, quick 5 s",
         run: model::run,
+    },
+    Proof {
+        name: "judge",
+        shows: "the judge is wrong no more often than it promises, however often one looks, and finds what is worse about when it was forecast",
+        takes: "about 40 s, quick 5 s",
+        run: judge::run,
     },
 ];
 
