@@ -232,6 +232,10 @@ async fn what_does_not_come_from_the_release_is_no_evidence() {
     said(&result, Verdict::Error, &["came from release zzzzzzzz, not from abcdefgh"]);
     assert!(seen.requests().len() <= 8, "it ends at once");
 
+    // Others may wait for a turn that is half an hour away.
+    let rare = LoadGate { duration: Duration::from_secs(3600), rate: 1, concurrency: 1000, ..load() };
+    said(&run(rare, &target).await, Verdict::Error, &["came from release zzzzzzzz"]);
+
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let result = run(
         LoadGate { duration: Duration::from_secs(3600), rate: 1000, max_errors: 1.0, ..load() },

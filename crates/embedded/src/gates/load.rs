@@ -120,7 +120,12 @@ pub(super) async fn check(load: &LoadGate, target: &GateTarget) -> Found {
         if let Err(error) = ended {
             return Found::new(Verdict::Error, format!("a caller ended early: {error}"));
         }
+        if run.hopeless.load(Ordering::Relaxed) {
+            break;
+        }
     }
+    // Where it is hopeless, those who wait for their turn need not wait any longer.
+    drop(callers);
     let seen = run.seen.lock().unwrap_or_else(PoisonError::into_inner);
     judge(load, run.total, &seen)
 }
