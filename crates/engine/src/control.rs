@@ -478,7 +478,7 @@ pub struct Status {
     pub parity: Vec<ParityDifference>,
     /// Trouble a person should know of.
     pub warnings: Vec<String>,
-    /// The open rollout, or the last one while it can still be rolled back.
+    /// The newest rollout, open or over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutView>,
     /// Whether a rollback would work now.

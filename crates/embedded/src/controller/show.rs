@@ -18,12 +18,9 @@ use super::Inner;
 const HISTORY: u32 = 2_000;
 
 impl Inner {
-    /// The newest rollout, while it is open or can still be rolled back.
+    /// The newest rollout, open or over.
     pub(super) fn rollout_view(&self) -> Option<RolloutView> {
-        let now = self.runner().ok()?.now()?;
-        let ended = now.state.ended.clone();
-        let shown = matches!(ended, None | Some(cutover_engine::rollout::End::Done { standby: true }));
-        shown.then(|| story::view(&now))
+        self.runner().ok()?.now().map(|now| story::view(&now))
     }
 
     pub(super) async fn rollouts_view(&self, limit: u32) -> Result<Vec<RolloutView>, Error> {

@@ -105,6 +105,11 @@ impl Inner {
                 .because(why)
                 .hint("it is tried again by itself; `cutover status` shows how that goes"));
         }
+        if self.row(id).is_some_and(|row| row.barred.is_none()) {
+            // It was closed by something else meanwhile.
+            self.give_way().await?;
+            return Ok(None);
+        }
         let told = locked(&self.rolling.switched).take().filter(|told| told.verb == "withdraw");
         let message = format!("withdrew {id}: nobody is sent to it any more");
         Ok(Some(told.unwrap_or_else(|| SwitchReport {

@@ -22,6 +22,7 @@ tests!(
     a_rollback_that_drains_can_be_hardened,
     a_release_on_standby_takes_over_at_once,
     a_release_that_visitors_are_on_their_way_to_can_be_withdrawn,
+    a_release_that_was_rolled_back_can_be_withdrawn_while_it_drains_and_after,
     the_readiness_for_a_rollback_is_shown_all_the_time,
 );
 
@@ -194,6 +195,25 @@ async fn a_release_that_visitors_are_on_their_way_to_can_be_withdrawn() {
     let told = up.history().await.into_iter().find(|entry| entry.verb == "withdraw").unwrap();
     assert_eq!((told.who.as_str(), told.reason.as_deref()), ("ada", Some("wrong prices")));
     up.down().await;
+}
+
+async fn a_release_that_was_rolled_back_can_be_withdrawn_while_it_drains_and_after() {
+    for now in [false, true] {
+        let place = Place::new();
+        let up = place.up().await;
+        let first = up.release(&place, "v1").await;
+        let second = up.release(&place, "v2").await;
+        up.rollback(now).await.unwrap();
+        let report = up.control.withdraw("ada", "v2", WithdrawRequest::default()).await.unwrap();
+        assert!(report.changed, "{report:?}");
+        let view = up.view(second).await;
+        assert_eq!((view.state, view.outside), (Some(ReleaseState::Closed), Some(Outside::Withdrawn)));
+        assert_eq!(up.try_promote("v2", None).await.unwrap_err().code, "CUT0514");
+        assert_eq!(up.status().await.active, Some(first));
+        up.serves("v1");
+        gapless(&up.history().await);
+        up.down().await;
+    }
 }
 
 async fn the_readiness_for_a_rollback_is_shown_all_the_time() {

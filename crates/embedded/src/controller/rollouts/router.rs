@@ -167,7 +167,9 @@ impl Inner {
             return Ok(table.generation);
         }
         let known = self.rolling.ledger.known();
-        let mut whose = whose(known.as_ref(), change);
+        let barred =
+            release_of(change).and_then(|release| self.row(&release)).is_some_and(|row| row.barred.is_some());
+        let mut whose = whose(known.as_ref(), change, barred);
         if let (Change::Promote { .. }, Some(known)) = (change, &known) {
             let asked = self.rolling.asked(&known.state.plan.rollout);
             whose.reason = whose.reason.or(asked.and_then(|asked| asked.reason));
@@ -387,7 +389,7 @@ fn release_of(change: &Change) -> Option<ReleaseId> {
     }
 }
 
-fn whose(known: Option<&Known>, change: &Change) -> Whose {
+fn whose(known: Option<&Known>, change: &Change, barred: bool) -> Whose {
     let own = |verb| Whose { verb, who: SELF.to_owned(), reason: None };
     let Some(known) = known else { return own("rollout") };
     let back = |verb| match known.cause() {
@@ -405,8 +407,8 @@ fn whose(known: Option<&Known>, change: &Change) -> Whose {
         Change::Rollback { .. } => back("rollback"),
         Change::Close { .. } => {
             let withdraws = matches!(known.cause(), Some(Cause::Operator { withdraw: true, .. }));
-            // What the way back closed at once is told of there already.
-            if withdraws && !known.state.routed { back("close") } else { own("close") }
+            // Where visitors had to be sent back for it, that write has barred it already.
+            if withdraws && !barred { back("close") } else { own("close") }
         }
         Change::Candidate { .. } | Change::Audience { .. } | Change::Share { .. } => own("rollout"),
     }
