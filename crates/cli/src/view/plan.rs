@@ -66,7 +66,7 @@ fn details(page: &mut Page, steps: &[StepView]) {
         page.line(format_args!("step {}", number + 1));
         for call in &step.calls {
             page.line(format_args!("  {}", text::one_line(&call.does)));
-            for (name, what) in [("meanwhile", &call.meanwhile), ("undone by", &call.reverse)] {
+            for (name, what) in [("visitors meanwhile", &call.meanwhile), ("undone by", &call.reverse)] {
                 if !what.trim().is_empty() {
                     page.line(paint(DIM, format!("    {name}: {}", text::one_line(what))));
                 }
@@ -139,7 +139,7 @@ mod tests {
 
         step 3
           PUT table: share of bbbbbbbb 500
-            meanwhile: nothing: one pointer is swapped
+            visitors meanwhile: nothing: one pointer is swapped
             undone by: PUT table: share of bbbbbbbb 0
 
         step 4

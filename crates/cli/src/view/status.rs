@@ -46,7 +46,8 @@ impl View for StatusView {
             page.gap();
             section::rollout(page, rollout);
         }
-        if status.readiness.ready || !status.readiness.checks.is_empty() {
+        // Of the first release there is no going back, and nothing to be said of it.
+        if status.readiness.to.is_some() {
             page.gap();
             section::readiness(page, &status.readiness);
         } else if let Some(back) = status.rollback_to {
@@ -108,11 +109,14 @@ pub(crate) mod tests {
     use std::collections::BTreeMap;
 
     use cutover_engine::control::{
-        Component, ComponentKind, Health, ParityDifference, Release, ReleaseUsage,
+        Component, ComponentKind, Health, ParityDifference, Readiness, ReadinessCheck, Release, ReleaseUsage,
     };
 
     use super::*;
-    use crate::{args::Output, view::render};
+    use crate::{
+        args::Output,
+        view::{render, rollout::fixtures},
+    };
 
     fn release(id: &str, name: &str, state: ReleaseState, health: Health) -> Release {
         Release {
@@ -168,8 +172,17 @@ pub(crate) mod tests {
                 green: None,
             }],
             warnings: vec!["the disk is nearly full".to_owned()],
-            rollout: None,
-            readiness: Default::default(),
+            rollout: Some(fixtures::held()),
+            readiness: Readiness {
+                ready: true,
+                to: Some(blue),
+                expected_ms: Some(12),
+                checks: vec![ReadinessCheck {
+                    what: "files".to_owned(),
+                    ok: true,
+                    detail: "there".to_owned(),
+                }],
+            },
         })
     }
 
@@ -177,21 +190,45 @@ pub(crate) mod tests {
     fn people_see_roles_shares_health_differences_and_warnings() {
         let text = render(&status(), Output::Human, Page::at(120_000));
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string(), @r"
-            shop  http://localhost:8080/  generation 5
+        shop  http://localhost:8080/  generation 5
 
-            RELEASE   STATE      NAME  NEW VISITORS  REQUESTS  5XX  OPEN  STAGED
-            bbbbbbbb  candidate  v2    25%           1200      3    3     1m ago
-            aaaaaaaa  active     v1    75%           1200      3    3     1m ago
+        RELEASE   STATE      NAME  NEW VISITORS  REQUESTS  5XX  OPEN  STAGED
+        bbbbbbbb  candidate  v2    25%           1200      3    3     1m ago
+        aaaaaaaa  active     v1    75%           1200      3    3     1m ago
 
-            bbbbbbbb  api unhealthy at 127.0.0.1:20001, 2 restarts: it ended with code 1
-            aaaaaaaa  api healthy at 127.0.0.1:20001, 2 restarts
-            rollback would go to bbbbbbbb
+        bbbbbbbb  api unhealthy at 127.0.0.1:20001, 2 restarts: it ended with code 1
+        aaaaaaaa  api healthy at 127.0.0.1:20001, 2 restarts
 
-            different between blue and green
-              service.api.run: node a.js -> absent
+        rollout     ro-7  aaaaaaaa -> bbbbbbbb  held
+        step        shift 1 of 1: 5% (step 4 of 9)
+        share       5% of visitors on bbbbbbbb
+        hold        [##----------------------] 12s of 2m
+        waiting     1m48s to go, not counting: errors: too few visitors so far
+        gate        errors insufficient: too few visitors so far
+                    green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
+        held        gate errors has not enough evidence after 2m
+        what helps  cutover resume                 tries again
+                    cutover promote --reason TEXT  goes on in spite of the gates
+                    cutover rollback               takes visitors back
 
-            warning: the disk is nearly full
-            ");
+        rollback    ready, to aaaaaaaa, in about 12ms
+                    ok       files: there
+
+        different between blue and green
+          service.api.run: node a.js -> absent
+
+        warning: the disk is nearly full
+        ");
+    }
+
+    #[test]
+    fn without_a_rollout_the_way_back_is_one_line() {
+        let mut view = status();
+        view.0.rollout = None;
+        view.0.readiness = Readiness::default();
+        let text = render(&view, Output::Human, Page::at(120_000));
+        assert!(text.contains("\nrollback would go to bbbbbbbb\n"), "{text}");
+        assert!(!text.contains("rollout"), "{text}");
     }
 
     #[test]

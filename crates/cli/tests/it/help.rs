@@ -15,17 +15,21 @@ fn the_whole_command_is_explained_on_one_screen() {
     out:   init      Write a cutover.toml for the project in this folder
     out:   up        Serve the app and take commands, in the foreground
     out:   stage     Build a release beside the active one; nobody sees it yet
-    out:   deploy    Stage, run the gates, promote
+    out:   plan      Say what a deployment would do, step by step, and do nothing
+    out:   deploy    Stage a release and move visitors to it, step by step
     out:   preview   Make a link that shows one release to its holder
-    out:   promote   Make a release the one that everybody gets
-    out:   rollback  Go back to the release before the last promotion
+    out:   promote   Make a release the one that everybody gets, or let the open rollout go on
+    out:   pause     Stop the open rollout where it is
+    out:   resume    Let a rollout that is paused or held go on
+    out:   approve   Answer a gate that asks a person
+    out:   rollback  Take visitors back to the release before, from any step and after the promotion
     out:   withdraw  Close a release for everybody and bar it from promotion
     out:   retire    End a release for good and free its disk space
     out:   status    Show what is served to whom
-    out:   wait      Wait until a release is active or has lost its chance
+    out:   wait      Wait until it is decided what becomes of a release
     out:   releases  List the releases, newest first
     out:   history   List what happened, newest first
-    out:   explain   Say why a request, a release or an error is as it is
+    out:   explain   Say why a request, a release, a rollout or an error is as it is
     out:
     out: Options:
     out:   -h, --help     Print help
@@ -48,8 +52,8 @@ fn the_whole_command_is_explained_on_one_screen() {
 fn every_verb_explains_itself() {
     let sandbox = Sandbox::new();
     let verbs = [
-        "demo", "init", "up", "stage", "deploy", "preview", "promote", "rollback", "withdraw", "retire",
-        "status", "wait", "releases", "history", "explain",
+        "demo", "init", "up", "stage", "plan", "deploy", "preview", "promote", "pause", "resume", "approve",
+        "rollback", "withdraw", "retire", "status", "wait", "releases", "history", "explain",
     ];
     for verb in verbs {
         let done = sandbox.run(&[verb, "--help"]);
@@ -93,7 +97,7 @@ fn withdraw_and_deploy_list_their_options() {
     ");
     insta::assert_snapshot!(sandbox.shown(&["deploy", "-h"]), @r"
     exit 0
-    out: Stage, run the gates, promote
+    out: Stage a release and move visitors to it, step by step
     out:
     out: Usage: cutover deploy [OPTIONS]
     out:
@@ -101,8 +105,13 @@ fn withdraw_and_deploy_list_their_options() {
     out:       --name <TEXT>          A label for people, such as a version
     out:       --commit <ID>          The commit it was built from [default: what git says]
     out:       --close-oldest         Where all places are taken, close and retire the oldest release
+    out:       --strategy <STEPS>     In which steps, instead of the description's `rollout.strategy`: such
+    out:                              as `instant` or `5% for 10m, 100%`
     out:       --skip-gates <REASON>  Promote without running the gates; the reason is recorded
-    out:       --wait                 Wait for the end of the rollout; an instant one is always waited for
+    out:       --wait                 Wait until the release is promoted and its bake is over, or has lost
+    out:                              its chance
+    out:       --timeout <TIME>       With --wait: longest wait [default: 10m and twice what the holds take]
+    out:       --through-holds        With --wait: go on waiting while the rollout is held and needs a person
     out:   -h, --help                 Print help
     out:
     out: Global options:
@@ -124,15 +133,15 @@ fn hidden_commands_stay_hidden() {
 #[test]
 fn a_misspelt_verb_is_a_usage_error_with_a_suggestion() {
     insta::assert_snapshot!(Sandbox::new().shown(&["promoet"]), @r"
-    exit 2
-    err: error: unrecognized subcommand 'promoet'
-    err:
-    err:   tip: a similar subcommand exists: 'promote'
-    err:
-    err: Usage: cutover [OPTIONS] <COMMAND>
-    err:
-    err: For more information, try '--help'.
-    ");
+exit 2
+err: error: unrecognized subcommand 'promoet'
+err:
+err:   tip: some similar subcommands exist: 'approve', 'promote'
+err:
+err: Usage: cutover [OPTIONS] <COMMAND>
+err:
+err: For more information, try '--help'.
+");
 }
 
 #[test]

@@ -5,10 +5,13 @@
 mod bad_input;
 mod crash;
 mod demo;
+mod ends;
 mod gates;
 mod help;
 mod init;
 mod life;
+mod rollouts;
+mod scripted;
 mod support;
 mod waiting;
 mod without_controller;

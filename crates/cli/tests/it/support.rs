@@ -299,8 +299,11 @@ fn placeholder(word: &str) -> String {
         .split_once('.')
         .is_some_and(|(a, b)| !b.is_empty() && (a.to_owned() + b).bytes().all(|byte| byte.is_ascii_digit()));
     let plain = end.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let rollout = end.strip_prefix("ro-").is_some_and(|id| id.len() == 8);
     let replaced = if end.starts_with("127.0.0.1:") {
         "[ADDRESS]"
+    } else if rollout {
+        "[ROLLOUT]"
     } else if plain && end.len() >= 8 && end.bytes().any(|byte| byte.is_ascii_digit()) && !digits {
         "[RELEASE]"
     } else if digits && end.len() >= 7 {

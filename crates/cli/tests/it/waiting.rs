@@ -1,10 +1,17 @@
 //! `wait`: each way it can end has its exit code.
 
-use crate::support::Sandbox;
+use crate::support::{SITE_ONLY, Sandbox};
+
+/// A site whose releases are done as soon as they are promoted.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::with_site();
+    sandbox.write("cutover.toml", &format!("{SITE_ONLY}\n[rollout]\nbake = \"0s\"\n"));
+    sandbox
+}
 
 #[test]
 fn each_end_of_a_wait_has_its_exit_code() {
-    let sandbox = Sandbox::with_site();
+    let sandbox = sandbox();
     let up = sandbox.up();
     let wait = |release: &str| sandbox.run(&["wait", "--release", release, "--timeout", "200ms"]).code;
 
@@ -25,7 +32,7 @@ fn each_end_of_a_wait_has_its_exit_code() {
 
 #[test]
 fn a_wait_sees_a_promotion_that_comes_later() {
-    let sandbox = Sandbox::with_site();
+    let sandbox = sandbox();
     let up = sandbox.up();
     assert_eq!(sandbox.run(&["stage", "--name", "one"]).code, 0);
     let mut waiting = sandbox.command(&["wait", "--release", "one"]).spawn().unwrap();

@@ -23,9 +23,9 @@ pub(crate) fn changes(before: Option<&RolloutView>, now: &RolloutView) -> Vec<St
         && was.counting != is.counting
     {
         lines.push(if is.counting {
-            format!("{}; time counts again", now.step)
+            format!("{}; time counts now", now.step)
         } else {
-            format!("{}; time does not count: {}", now.step, standing(now))
+            format!("{}; {}", now.step, standing(now))
         });
     }
     lines.extend(now.gates.iter().filter(|gate| is_news(before, gate, before.step != now.step)).map(gate));
@@ -90,11 +90,11 @@ mod tests {
         rollout ro-7 from aaaaaaaa to bbbbbbbb
         prepare; green is stood up
         test: smoke; gate smoke runs
-        shift 1 of 1: 5%; gate errors has not enough evidence
+        shift 1 of 1: 5%; 1m48s to go, not counting: errors: too few visitors so far
         gate errors insufficient: too few visitors so far (green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old)
-        shift 1 of 1: 5%; time counts again
+        shift 1 of 1: 5%; time counts now
         gate errors pass: green is not worse by 1% (green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old)
-        bake; counting until 10m are over
+        bake; 10m to go
         gate errors pass: green is not worse by 1% (green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old)
         drain; aaaaaaaa has 3 open requests
         done: visitors are on bbbbbbbb
@@ -117,10 +117,10 @@ mod tests {
         ];
         insta::assert_snapshot!(told(&views), @r"
         rollout ro-7 from aaaaaaaa to bbbbbbbb
-        shift 1 of 1: 5%; counting until 2m are over
+        shift 1 of 1: 5%; 48s to go
         gate errors pass: green is not worse by 1% (green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old)
         gate errors error: the source is silent (green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old)
-        shift 1 of 1: 5%; paused: by ann: lunch
+        shift 1 of 1: 5%; paused by ann: lunch
         gate errors pass: green is not worse by 1% (green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old)
         what helps: cutover resume (lets it go on), cutover rollback (takes visitors back)
         shift 1 of 1: 5%; held: gate errors has not enough evidence after 2m

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     help::{self, Help},
-    place,
+    place, said,
 };
 use crate::{
     failure::Exit,
@@ -87,7 +87,7 @@ impl Waited {
             Outcome::Active => format!("{green} is active"),
             Outcome::Held => format!("the rollout of {green} is held at {at}"),
             Outcome::RolledBack => match &rollout.undo {
-                Some(why) => format!("{green} was rolled back: {}", text::one_line(why)),
+                Some(why) => format!("{green} was {}", said("rolled back", &text::one_line(why))),
                 None => format!("{green} was rolled back"),
             },
             Outcome::Superseded => match &rollout.superseded_by {
@@ -197,8 +197,8 @@ mod tests {
           cutover rollback                                 takes visitors back
         bbbbbbbb was rolled back: gate errors: green fails more often
         bbbbbbbb was superseded by rollout ro-8
-        bbbbbbbb was not promoted and baked within 15m; its rollout is at shift 1 of 1: 5%; gate errors has not enough evidence
-        nobody waits any longer; the rollout of bbbbbbbb goes on at shift 1 of 1: 5%; counting until 2m are over
+        bbbbbbbb was not promoted and baked within 15m; its rollout is at shift 1 of 1: 5%; 1m48s to go, not counting: errors: too few visitors so far
+        nobody waits any longer; the rollout of bbbbbbbb goes on at shift 1 of 1: 5%; 48s to go
         ");
     }
 

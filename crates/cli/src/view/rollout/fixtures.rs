@@ -94,7 +94,7 @@ pub(crate) fn holding() -> RolloutView {
     RolloutView {
         hold: Some(Hold { counted_ms: 72_000, length_ms: 120_000, counting: true }),
         gates: vec![errors(Verdict::Pass, "green is not worse by 1%")],
-        ..at(Phase::Shifting, 3, "shift 1 of 1: 5%", "counting until 2m are over")
+        ..at(Phase::Shifting, 3, "shift 1 of 1: 5%", "48s to go")
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn starved() -> RolloutView {
     RolloutView {
         hold: Some(Hold { counted_ms: 12_000, length_ms: 120_000, counting: false }),
         gates: vec![errors(Verdict::Insufficient, "too few visitors so far")],
-        waiting: "gate errors has not enough evidence".to_owned(),
+        waiting: "1m48s to go, not counting: errors: too few visitors so far".to_owned(),
         ..holding()
     }
 }
@@ -119,8 +119,9 @@ pub(crate) fn held() -> RolloutView {
 pub(crate) fn paused() -> RolloutView {
     RolloutView {
         phase: Phase::Paused,
-        paused: Some("by ann: lunch".to_owned()),
+        paused: Some("paused by ann: lunch".to_owned()),
         hold: Some(Hold { counted_ms: 72_000, length_ms: 120_000, counting: false }),
+        waiting: "paused until it is resumed".to_owned(),
         ..holding()
     }
 }
@@ -147,7 +148,7 @@ pub(crate) fn baking() -> RolloutView {
         promoted: true,
         hold: Some(Hold { counted_ms: 0, length_ms: 600_000, counting: true }),
         gates: vec![errors(Verdict::Pass, "green is not worse by 1%")],
-        ..at(Phase::Baking, 5, "bake", "counting until 10m are over")
+        ..at(Phase::Baking, 5, "bake", "10m to go")
     }
 }
 

@@ -67,7 +67,7 @@ mod tests {
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string(), @r"
         ROLLOUT  OPENED                BY   FROM      TO        STANDS       WHY
         ro-7     1970-01-01 00:01:00Z  ann  aaaaaaaa  bbbbbbbb  held         shift 1 of 1: 5%; gate errors has not enough evidence after 2m
-        ro-7     1970-01-01 00:01:00Z  ann  aaaaaaaa  bbbbbbbb  shifting     shift 1 of 1: 5%; counting until 2m are over
+        ro-7     1970-01-01 00:01:00Z  ann  aaaaaaaa  bbbbbbbb  shifting     shift 1 of 1: 5%; 48s to go
         ro-7     1970-01-01 00:01:00Z  ann  aaaaaaaa  bbbbbbbb  rolled back  gate errors: green fails more often
         ro-7     1970-01-01 00:01:00Z  ann  aaaaaaaa  bbbbbbbb  superseded   by ro-8
         ro-7     1970-01-01 00:01:00Z  ann            bbbbbbbb  done         in 50s

@@ -123,7 +123,7 @@ impl Lines {
     fn of(rollout: &RolloutView, status: &Status) -> Self {
         let (bar, hold) = match (&rollout.hold, countdown(rollout)) {
             (Some(hold), Some(far)) => {
-                let why = if hold.counting { String::new() } else { format!(": {}", standing(rollout)) };
+                let why = if hold.counting { String::new() } else { format!("; {}", standing(rollout)) };
                 (Some((hold.counted_ms.min(hold.length_ms), hold.length_ms)), format!("{far}{why}"))
             }
             _ => (None, standing(rollout)),
@@ -195,7 +195,7 @@ mod tests {
           None gate smoke runs
           green 1200 requests, 3 failed · blue 1200 requests, 3 failed
         shift 1 of 1: 5% · step 4 of 9 · 5% of visitors on bbbbbbbb
-          Some((12000, 120000)) 12s of 2m; time does not count: gate errors has not enough evidence
+          Some((12000, 120000)) 12s of 2m; 1m48s to go, not counting: errors: too few visitors so far
           gate errors insufficient: too few visitors so far
                green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
         shift 1 of 1: 5% · step 4 of 9 · 5% of visitors on bbbbbbbb
@@ -203,7 +203,7 @@ mod tests {
           gate errors pass: green is not worse by 1%
                green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
         shift 1 of 1: 5% · step 4 of 9 · 5% of visitors on bbbbbbbb
-          Some((12000, 120000)) 12s of 2m; time does not count: gate errors has not enough evidence after 2m
+          Some((12000, 120000)) 12s of 2m; gate errors has not enough evidence after 2m
           gate errors insufficient: too few visitors so far
                green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
           cutover resume                 tries again

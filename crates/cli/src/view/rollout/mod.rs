@@ -56,14 +56,14 @@ fn step_of(rollout: &RolloutView) -> Option<(usize, usize)> {
     Some((at + 1, rollout.plan.len()))
 }
 
-/// How far a hold is, e.g. `1m12s of 2m, 48s left`, or why its time does not count.
+/// How far a hold is, e.g. `1m12s of 2m, 48s left`.
 fn countdown(rollout: &RolloutView) -> Option<String> {
     let hold = rollout.hold.as_ref()?;
     let far = format!("{} of {}", text::span(hold.counted_ms), text::span(hold.length_ms));
     Some(if hold.counting {
         format!("{far}, {} left", text::span(hold.length_ms.saturating_sub(hold.counted_ms)))
     } else {
-        format!("{far}; time does not count")
+        far
     })
 }
 
@@ -95,12 +95,16 @@ fn stands(now: &RolloutView, why: bool) -> String {
     let what = standing(now);
     match now.phase {
         Phase::Held => format!("{}; held: {what}", now.step),
-        Phase::Paused => format!("{}; paused: {what}", now.step),
         Phase::GoingBack if why => format!("{}; going back: {what}", now.step),
         Phase::GoingBack => format!("{}; {}", now.step, text::one_line(&now.waiting)),
-        Phase::RolledBack => format!("rolled back: {what}"),
+        Phase::RolledBack => said("rolled back", &what),
         Phase::Superseded => format!("superseded {what}"),
         Phase::Done => format!("done: visitors are on {}", now.green),
         _ => place(now),
     }
+}
+
+/// A reason behind its word, which it may begin with itself: `rolled back by ann`, `rolled back: gate errors failed`.
+fn said(word: &str, why: &str) -> String {
+    if why.starts_with(word) { why.to_owned() } else { format!("{word}: {why}") }
 }

@@ -43,7 +43,7 @@ mod tests {
         let text = render(&told, Output::Human, Page::at(0));
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string(), @r"
         the rollout of bbbbbbbb is paused
-        rollout ro-7: shift 1 of 1: 5%; paused: by ann: lunch
+        rollout ro-7: shift 1 of 1: 5%; paused by ann: lunch
           cutover resume    lets it go on
           cutover rollback  takes visitors back
         ");

@@ -43,7 +43,9 @@ pub(crate) fn rollout(page: &mut Page, rollout: &RolloutView) {
     }
     for (name, why) in [("held", &rollout.held), ("paused", &rollout.paused), ("going back", &rollout.undo)] {
         if let Some(why) = why {
-            page.field(name, paint(YELLOW, text::one_line(why)));
+            let why = text::one_line(why);
+            let why = why.strip_prefix(name).map_or(why.as_str(), str::trim_start);
+            page.field(name, paint(YELLOW, why));
         }
     }
     for (number, line) in help::lines(&help::help(rollout)).enumerate() {
@@ -53,9 +55,6 @@ pub(crate) fn rollout(page: &mut Page, rollout: &RolloutView) {
 
 /// Draws whether a rollback would work, and what was looked at.
 pub(crate) fn readiness(page: &mut Page, readiness: &Readiness) {
-    if readiness.checks.is_empty() && !readiness.ready {
-        return;
-    }
     let mut line = if readiness.ready { paint(GREEN, "ready") } else { paint(RED, "not ready") };
     if let Some(to) = readiness.to {
         line.push_str(&format!(", to {to}"));
@@ -65,8 +64,8 @@ pub(crate) fn readiness(page: &mut Page, readiness: &Readiness) {
     }
     page.field("rollback", line);
     for check in &readiness.checks {
-        let ok = if check.ok { paint(GREEN, "ok") } else { paint(RED, "missing") };
-        page.field("", format_args!("{} {ok}: {}", check.what, text::one_line(&check.detail)));
+        let ok = if check.ok { paint(GREEN, "ok     ") } else { paint(RED, "missing") };
+        page.field("", format_args!("{ok}  {}: {}", check.what, text::one_line(&check.detail)));
     }
 }
 
@@ -116,15 +115,15 @@ mod tests {
         step        shift 1 of 1: 5% (step 4 of 9)
         share       5% of visitors on bbbbbbbb
         hold        [##############----------] 1m12s of 2m, 48s left
-        waiting     counting until 2m are over
+        waiting     48s to go
         gate        errors pass: green is not worse by 1%
                     green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
 
         rollout     ro-7  aaaaaaaa -> bbbbbbbb  shifting
         step        shift 1 of 1: 5% (step 4 of 9)
         share       5% of visitors on bbbbbbbb
-        hold        [##----------------------] 12s of 2m; time does not count
-        waiting     gate errors has not enough evidence
+        hold        [##----------------------] 12s of 2m
+        waiting     1m48s to go, not counting: errors: too few visitors so far
         gate        errors insufficient: too few visitors so far
                     green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
 
@@ -132,7 +131,7 @@ mod tests {
         step        bake (step 6 of 9)
         share       100% of visitors on bbbbbbbb
         hold        [------------------------] 0s of 10m, 10m left
-        waiting     counting until 10m are over
+        waiting     10m to go
         gate        errors pass: green is not worse by 1%
                     green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
 
@@ -160,8 +159,8 @@ mod tests {
         rollout     ro-7  aaaaaaaa -> bbbbbbbb  held
         step        shift 1 of 1: 5% (step 4 of 9)
         share       5% of visitors on bbbbbbbb
-        hold        [##----------------------] 12s of 2m; time does not count
-        waiting     gate errors has not enough evidence
+        hold        [##----------------------] 12s of 2m
+        waiting     1m48s to go, not counting: errors: too few visitors so far
         gate        errors insufficient: too few visitors so far
                     green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
         held        gate errors has not enough evidence after 2m
@@ -172,8 +171,8 @@ mod tests {
         rollout     ro-7  aaaaaaaa -> bbbbbbbb  paused
         step        shift 1 of 1: 5% (step 4 of 9)
         share       5% of visitors on bbbbbbbb
-        hold        [##############----------] 1m12s of 2m; time does not count
-        waiting     counting until 2m are over
+        hold        [##############----------] 1m12s of 2m
+        waiting     paused until it is resumed
         gate        errors pass: green is not worse by 1%
                     green 120 visits, 1 failed; blue 2280 visits, 11 failed; evidence for fail 0%, for pass 50%; 900ms old
         paused      by ann: lunch
@@ -229,14 +228,13 @@ mod tests {
         one.ready = false;
         one.checks[1] = check("journal", false);
         readiness(&mut page, &one);
-        readiness(&mut page, &Readiness::default());
         insta::assert_snapshot!(anstream::adapter::strip_str(&page.into_text()).to_string(), @r"
         rollback    ready, to aaaaaaaa, in about 12ms
-                    blue ok: it answers
-                    journal ok: it answers
+                    ok       blue: it answers
+                    ok       journal: it answers
         rollback    not ready, to aaaaaaaa, in about 12ms
-                    blue ok: it answers
-                    journal missing: no space left on the disk
+                    ok       blue: it answers
+                    missing  journal: no space left on the disk
         ");
     }
 

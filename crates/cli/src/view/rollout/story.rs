@@ -21,9 +21,10 @@ impl View for Story {
         if rollout.phase.is_over() {
             page.field("rollout", &rollout.id);
             page.field("releases", way(rollout));
-            let why = if rollout.phase == Phase::Done { String::new() } else { standing(rollout) };
-            let colon = if why.is_empty() { "" } else { ": " };
-            page.field("ended", format_args!("{}{colon}{why}", phase(rollout.phase)));
+            page.field("ended", phase(rollout.phase));
+            if rollout.phase != Phase::Done {
+                page.field("because", standing(rollout));
+            }
         } else {
             section::rollout(page, rollout);
         }
@@ -156,7 +157,8 @@ mod tests {
         insta::assert_snapshot!(human(&told(fixtures::rolled_back())), @r"
         rollout     ro-7
         releases    aaaaaaaa -> bbbbbbbb
-        ended       rolled back: gate errors: green fails more often
+        ended       rolled back
+        because     gate errors: green fails more often
         opened      1970-01-01 00:01:00Z by ann
         took        50s
 
