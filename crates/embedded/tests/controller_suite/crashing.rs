@@ -18,11 +18,13 @@ use cutover_routing::{ReleaseId, ReleaseState};
 
 use crate::{
     harness::Test,
+    rolling::steps,
     support::{Place, Up, eventually, gapless},
 };
 
 pub(crate) const TESTS: &[Test] = &[
     ("crashing::a_deployment_cut_anywhere_is_done_or_undone", || everywhere(Verb::Deploy, 5)),
+    ("crashing::a_gradual_rollout_cut_anywhere_goes_on_to_its_end", gradually),
     ("crashing::a_rollback_cut_anywhere_is_done_or_undone", || everywhere(Verb::Rollback, 3)),
     ("crashing::a_retirement_cut_anywhere_is_done_or_undone", || everywhere(Verb::Retire, 6)),
     ("crashing::a_purge_cut_anywhere_is_done_or_undone", || everywhere(Verb::Purge, 3)),
@@ -31,6 +33,7 @@ pub(crate) const TESTS: &[Test] = &[
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Verb {
     Deploy,
+    Gradual,
     Rollback,
     Retire,
     Purge,
@@ -43,6 +46,17 @@ fn everywhere(verb: Verb, at_least: usize) {
         cut += 1;
     }
     assert!(cut >= at_least, "{verb:?} passed only {cut} points");
+}
+
+/// A gradual rollout passes many points and takes a while: each so manieth of them.
+fn gradually() {
+    const STRIDE: usize = 7;
+    let mut cuts = 0;
+    while run(Verb::Gradual, cuts * STRIDE) {
+        cuts += 1;
+    }
+    assert!(cuts >= 6, "a rollout passed only {} points", cuts * STRIDE);
+    println!("a gradual rollout was cut at {cuts} of its points");
 }
 
 /// Returns whether the operation was cut.
@@ -79,6 +93,9 @@ fn first_life(place: &Place, verb: Verb, cut: usize) -> bool {
         up.release(place, "v2").await;
         up
     });
+    if verb == Verb::Gradual {
+        place.describe(&steps("50%, 100%", "1s", ""));
+    }
     left.store(cut, Ordering::SeqCst);
     place.build("v3");
     let (control, request) = (Arc::clone(&up.control), up.request("v3"));
@@ -100,6 +117,18 @@ async fn operate(
 ) -> Result<(), Error> {
     match verb {
         Verb::Deploy => control.deploy("ada", request, Progress::none()).await.map(drop),
+        Verb::Gradual => {
+            let report = control.deploy("ada", request, Progress::none()).await?;
+            let green = report.stage.release.id;
+            loop {
+                let now = control.rollouts(1).await?.remove(0);
+                if now.green == green && now.phase.is_over() {
+                    assert_eq!(now.phase, Phase::Done, "{now:?}");
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
         Verb::Rollback => {
             control.rollback("ada", cutover_engine::control::RollbackRequest::default()).await.map(drop)
         }
@@ -118,6 +147,9 @@ fn second_life(place: &Place, verb: Verb, cut: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let up = place.up().await;
+        if verb == Verb::Gradual {
+            return gone_on(place, up, &format!("{verb:?} cut at {cut}")).await;
+        }
         // What was decided goes on by itself.
         up.until(|rollout| rollout.phase.is_over() || rollout.promoted || rollout.undo.is_some()).await;
         up.until(|rollout| rollout.phase != Phase::GoingBack || rollout.step != "return").await;
@@ -127,7 +159,7 @@ fn second_life(place: &Place, verb: Verb, cut: usize) {
         let version = up.view(active).await.name.unwrap();
         let what = format!("{verb:?} cut at {cut}");
         let allowed: &[&str] = match verb {
-            Verb::Deploy => &["v2", "v3"],
+            Verb::Deploy | Verb::Gradual => &["v2", "v3"],
             Verb::Rollback | Verb::Purge => &["v1", "v2"],
             Verb::Retire => &["v2"],
         };
@@ -149,6 +181,27 @@ fn second_life(place: &Place, verb: Verb, cut: usize) {
         agree(place, &up, &what).await;
         up.down().await;
     });
+}
+
+/// Asked for again it joins what is under way, and comes to its end.
+async fn gone_on(place: &Place, up: Up, what: &str) {
+    place.build("v3");
+    operate(Verb::Gradual, &up.control, up.request("v3")).await.unwrap();
+    up.serves("v3");
+    let table = up.control.table().await.unwrap();
+    table.validate().unwrap();
+    assert_eq!(up.edge.generation(), table.generation, "{what}");
+    assert!(place.journal().read().unwrap().unfinished.is_empty(), "{what}: operations without an end");
+    gapless(&up.history().await);
+    let closed = |state: &ReleaseState| *state == ReleaseState::Closed;
+    let left = table.releases.values().filter(|entry| !closed(&entry.state)).count();
+    // What the last one left is parked; what the one before had left is drained by the housekeeping.
+    assert!(left <= 2, "{what}: {table:?}");
+    eventually(|| match place.processes().len() {
+        2 => Ok(()),
+        other => Err(format!("{what}: {other} processes")),
+    });
+    up.down().await;
 }
 
 /// Table, store and processes name the same releases.
