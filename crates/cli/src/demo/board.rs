@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cutover_engine::control::{Release, Status};
+use cutover_engine::control::{Release, RolloutView, Status};
 use cutover_routing::ReleaseId;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -19,8 +19,10 @@ use crate::{
     client::Client,
     context::Context,
     view::{
-        page::{DIM, GREEN, RED, STRONG, paint},
-        releases, text,
+        page::{DIM, GREEN, Page, RED, STRONG, paint},
+        releases,
+        rollout::{gates, section},
+        text,
     },
 };
 
@@ -108,9 +110,16 @@ impl Live {
         let (told, drawn) = (stop.clone(), bar.clone());
         let thread = std::thread::spawn(move || {
             while !told.load(SeqCst) {
-                let releases = client.get::<Status>("/v1/status").map(|status| status.releases);
+                let (releases, rollout) = client
+                    .get::<Status>("/v1/status")
+                    .map(|status| (status.releases, status.rollout))
+                    .unwrap_or_default();
                 let cast = cast.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                drawn.set_message(draw(&cast, &releases.unwrap_or_default(), &tally.picture()));
+                let mut table = draw(&cast, &releases, &tally.picture());
+                table.extend(
+                    rollout.filter(|rollout| !rollout.phase.is_over()).map(|rollout| moving(&rollout)),
+                );
+                drawn.set_message(table);
                 std::thread::sleep(PAUSE);
             }
         });
@@ -128,15 +137,29 @@ impl Drop for Live {
     }
 }
 
+/// A rollout that is going on: where it stands, its hold, what its gates say and on how many visitors.
+fn moving(rollout: &RolloutView) -> String {
+    let mut page = Page::now();
+    section::rollout(&mut page, rollout);
+    for numbers in rollout.gates.iter().filter_map(gates::numbers) {
+        page.field("", numbers);
+    }
+    format!("\n\n{}", page.into_text().trim_end())
+}
+
 /// The table: one line a release, then the sum.
 fn draw(cast: &[(ReleaseId, &'static str)], releases: &[Release], picture: &Picture) -> String {
     let states: BTreeMap<ReleaseId, String> =
         releases.iter().map(|release| (release.id, releases::state(release))).collect();
-    let everybody: u64 = picture.visitors.values().sum();
+    let on = |release: &ReleaseId| {
+        let count = |of: &BTreeMap<ReleaseId, u64>| of.get(release).copied().unwrap_or_default();
+        count(&picture.visitors) + count(&picture.crowd)
+    };
+    let everybody: u64 = cast.iter().map(|(release, _)| on(release)).sum();
     let mut table = String::from("\n");
     for (release, name) in cast {
         let counts = picture.of(*release);
-        let here = picture.visitors.get(release).copied().unwrap_or_default();
+        let here = on(release);
         let state = states.get(release).cloned().unwrap_or_default();
         let p95 = picture.p95.get(release).map_or_else(String::new, |p95| {
             format!("p95 {}", text::micros(u64::try_from(p95.as_micros()).unwrap_or(u64::MAX)))
@@ -177,6 +200,7 @@ fn pad(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::rollout::fixtures;
 
     #[test]
     fn the_table_shows_who_is_where_and_what_failed() {
@@ -189,5 +213,16 @@ mod tests {
         let plain = anstream::adapter::strip_str(&table).to_string();
         assert!(plain.contains("one  aaaaaaaa            ████████████████████   1 visitors       1 requests  0 failed  p95 3.00 ms"), "{plain}");
         assert!(plain.ends_with("1 visits, 0 mixed"), "{plain}");
+        tally.enter(release);
+        tally.enter(release);
+        tally.leave(release);
+        assert!(draw(&[(release, "one")], &[], &tally.picture()).contains("  2 visitors"));
+    }
+
+    #[test]
+    fn a_rollout_shows_its_step_its_hold_and_what_its_gates_rest_on() {
+        let plain = anstream::adapter::strip_str(&moving(&fixtures::holding())).to_string();
+        assert!(plain.contains("step ") && plain.contains("hold ") && plain.contains("gate "), "{plain}");
+        assert!(plain.contains("evidence for fail"), "{plain}");
     }
 }

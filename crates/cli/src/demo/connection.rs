@@ -1,6 +1,9 @@
 //! One keep-alive HTTP/1.1 connection, as a browser holds it: opened when needed, used again and again.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -9,7 +12,10 @@ use hyper::{
     client::conn::http1::{SendRequest, handshake},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 
 /// Longest time a visitor waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A connection to the edge.
 pub(super) struct Connection {
     to: SocketAddr,
+    from: Option<IpAddr>,
     host: String,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
@@ -39,7 +46,12 @@ impl Answer {
 impl Connection {
     /// A connection that is opened with the first request.
     pub(super) fn new(to: SocketAddr, host: &str) -> Self {
-        Self { to, host: host.to_owned(), sender: None }
+        Self { to, from: None, host: host.to_owned(), sender: None }
+    }
+
+    /// The same from another address of this machine.
+    pub(super) fn from(self, address: IpAddr) -> Self {
+        Self { from: Some(address), ..self }
     }
 
     /// Asks for a path. A request that was sent and not answered is an error, never sent again: a browser may hide
@@ -86,7 +98,7 @@ impl Connection {
         match &mut self.sender {
             Some(sender) => Ok(sender),
             none => {
-                let stream = TcpStream::connect(self.to).await.map_err(|error| error.to_string())?;
+                let stream = stream(self.from, self.to).await.map_err(|error| error.to_string())?;
                 let _ = stream.set_nodelay(true);
                 let (sender, connection) =
                     handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
@@ -96,4 +108,14 @@ impl Connection {
             }
         }
     }
+}
+
+async fn stream(from: Option<IpAddr>, to: SocketAddr) -> std::io::Result<TcpStream> {
+    // Where the shop is not on the loopback, its visitors come from wherever the system says.
+    let Some(from) = from.filter(|from| to.ip().is_loopback() && from.is_ipv4() == to.is_ipv4()) else {
+        return TcpStream::connect(to).await;
+    };
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(to).await
 }

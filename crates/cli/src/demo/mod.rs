@@ -3,9 +3,14 @@
 //! The shop is served by the same code as `cutover up`, in this process, and released through its control API, as the
 //! other verbs do it. Everything lives in a temporary folder that goes when the demo ends.
 
+mod acts;
 mod board;
 mod connection;
+mod crowd;
+mod encounters;
 mod links;
+mod random;
+mod rollouts;
 mod story;
 mod summary;
 mod tally;
@@ -35,12 +40,18 @@ pub(crate) struct Args {
     /// Run through, print a summary, and end; exit 0 only if nothing failed and nothing was mixed
     #[arg(long)]
     once: bool,
+    /// Only the bad release: it goes to 5 % of visitors, is found, and is sent back by nobody's command
+    #[arg(long)]
+    bad: bool,
     /// Address of the shop; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Visitors at the same time
+    /// Visitors who stay and look at everything
     #[arg(long, value_name = "COUNT", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=500))]
     visitors: u16,
+    /// Short visits that begin each second; they are what a gradual rollout is judged by
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 200, value_parser = clap::value_parser!(u16).range(20..=2000))]
+    crowd: u16,
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
@@ -49,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         .prefix("cutover-demo-")
         .tempdir()
         .map_err(|error| trouble("making a temporary folder", error))?;
-    let config = story::write_app(folder.path(), crate::example::Variant::One, args.listen)?;
+    let config = story::write_app(folder.path(), crate::example::Variant::One, args.listen, story::FIRST)?;
     let instance = Instance::start(Options {
         config,
         state: folder.path().join("state"),

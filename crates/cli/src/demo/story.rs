@@ -1,47 +1,41 @@
-//! The play: release one is live, green is staged and previewed, promoted, then a bad release comes and goes.
+//! The play: release one is live, green is staged and previewed, visitors move to it in steps, all go back and forth with
+//! one write each, then a bad release comes and is sent back.
 
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use cutover_engine::control::{
-    DeployReport, PreviewReport, PreviewRequest, PromoteRequest, RollbackRequest, StageReport, StageRequest,
-    SwitchReport,
-};
-use cutover_routing::ReleaseId;
-use tokio::task::JoinSet;
+use cutover_engine::control::StageRequest;
+use tokio::task::{AbortHandle, JoinSet};
 
-use super::{
-    Args, Stop,
-    board::Board,
-    connection::Connection,
-    summary::{Summary, Switch},
-    tally::Tally,
-    trouble,
-    visitor::{Tour, Visitor, release_of},
-    watcher::Watcher,
-};
+use super::{Args, Stop, board::Board, summary::Summary, tally::Tally, trouble};
 use crate::{
     client::Client,
     context::Context,
-    example::{BuildOptions, Variant, write_release},
+    example::{BuildOptions, Steps, Variant, write_release},
     failure::{Exit, Failure},
     up::{Instance, addresses::reachable},
-    view::page::{RED, STRONG, paint},
 };
 
+/// Nobody is there to be moved in steps to the first release.
+pub(super) const FIRST: Steps = Steps { strategy: "instant", hold: "1s", bake: "1s" };
+/// The good release: short holds, so that a person may watch.
+pub(super) const GRADUAL: Steps = Steps { strategy: "10%, 50%, 100%", hold: "3s", bake: "3s" };
+/// The bad one, as somebody who is careful would release it.
+pub(super) const CAREFUL: Steps = Steps { strategy: "5%, 25%, 50%, 100%", hold: "20s", bake: "20s" };
+
 /// Longest wait for visitors to do what they do all the time.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The pages visitors open, and what their scripts ask.
-const PAGES: &[&str] = &["/", "/", "/product/mug", "/cart"];
-const API: &[&str] = &["/api/products", "/api/products/mug", "/api/cart", "/api/version"];
+pub(super) const PAGES: &[&str] = &["/", "/", "/product/mug", "/cart"];
+pub(super) const API: &[&str] = &["/api/products", "/api/products/mug", "/api/cart", "/api/version"];
 
 /// Why the play ends early.
-enum End {
+pub(super) enum End {
     Asked,
     Failed(Failure),
 }
@@ -53,7 +47,12 @@ impl<E: Into<Failure>> From<E> for End {
 }
 
 /// Writes one release of the shop as its own build would leave it.
-pub(super) fn write_app(folder: &Path, variant: Variant, listen: SocketAddr) -> Result<PathBuf, Failure> {
+pub(super) fn write_app(
+    folder: &Path,
+    variant: Variant,
+    listen: SocketAddr,
+    steps: Steps,
+) -> Result<PathBuf, Failure> {
     let command = std::env::current_exe().map_err(|error| trouble("finding this program", error))?;
     let options = BuildOptions {
         variant,
@@ -62,6 +61,7 @@ pub(super) fn write_app(folder: &Path, variant: Variant, listen: SocketAddr) -> 
         listen,
         control: SocketAddr::from(([127, 0, 0, 1], 0)),
         command,
+        steps: Some(steps),
     };
     write_release(&folder.join(variant.word()), &options)
         .map_err(|error| trouble("writing the example shop", error))
@@ -81,6 +81,7 @@ pub(super) fn tell(
         board: Board::new(context, tally.clone(), instance.client()),
         tally,
         visitors: JoinSet::new(),
+        crowd: None,
         args,
         instance,
         folder,
@@ -118,202 +119,52 @@ pub(super) fn tell(
     }
 }
 
-struct Story<'a> {
-    client: Client,
-    board: Board,
-    tally: Arc<Tally>,
-    visitors: JoinSet<()>,
-    args: &'a Args,
-    instance: &'a Instance,
+pub(super) struct Story<'a> {
+    pub(super) client: Client,
+    pub(super) board: Board,
+    pub(super) tally: Arc<Tally>,
+    pub(super) visitors: JoinSet<()>,
+    /// Those who come for a moment.
+    pub(super) crowd: Option<AbortHandle>,
+    pub(super) args: &'a Args,
+    pub(super) instance: &'a Instance,
     folder: &'a Path,
-    stop: &'a Stop,
+    pub(super) stop: &'a Stop,
 }
 
 impl Story<'_> {
     fn play(&mut self) -> Result<Summary, End> {
         let one = self.first_release()?;
         self.open_the_doors(one)?;
-        let two = self.green_beside_blue(one)?;
-        let switch = self.promote(two, "two")?;
-        let (bad, rollback) = self.bad_release(two)?;
-        let url = self.instance.url();
-        Ok(Summary::of(&self.tally.picture(), bad, url, self.args.visitors, switch, rollback))
-    }
-
-    fn first_release(&self) -> Result<ReleaseId, End> {
-        let request = self.release(Variant::One)?;
-        let report: DeployReport = self.client.operation("/v1/deploy", &request, |_| {})?;
-        let one = report.stage.release.id;
-        self.board.introduce(one, "one");
-        self.board
-            .say(format_args!("release one ({one}) is live: open {}", paint(STRONG, self.instance.url())));
-        Ok(one)
-    }
-
-    /// Lets the visitors in.
-    fn open_the_doors(&mut self, one: ReleaseId) -> Result<(), End> {
-        let tour = Arc::new(Tour {
-            edge: self.instance.reachable_edge(),
-            host: self.instance.reachable_edge().to_string(),
-            pages: PAGES,
-            api: API,
-        });
-        for number in 0..usize::from(self.args.visitors) {
-            let visitor = Visitor::new(number, tour.clone(), self.tally.clone());
-            self.visitors.spawn_on(visitor.stay(), self.instance.runtime());
+        let mut summary = Summary::new(self.instance.url(), self.args.visitors);
+        let mut good = one;
+        if !self.args.bad {
+            let two = self.green_beside_blue(one)?;
+            summary.gradual = Some(self.gradual(two)?);
+            summary.rollback = Some(self.go_back(one, "one")?);
+            summary.switch = Some(self.promote(two, "two")?);
+            good = two;
         }
-        self.board.say(format_args!("{} visitors come in", self.args.visitors));
-        self.until_everybody_is_on(one)?;
-        self.live()
-    }
-
-    /// Stages release two and shows it to one person, while everybody else sees release one.
-    fn green_beside_blue(&self, one: ReleaseId) -> Result<ReleaseId, End> {
-        let request = self.release(Variant::Two)?;
-        let report: StageReport = self.client.operation("/v1/stage", &request, |_| {})?;
-        let two = report.release.id;
-        self.board.introduce(two, "two");
-        self.board.say(format_args!(
-            "release two ({two}) is staged beside it in {} ms; no visitor sees it",
-            report.took_ms
-        ));
-        let preview: PreviewReport =
-            self.client.post(&format!("/v1/releases/{two}/preview"), &PreviewRequest::default())?;
-        let seen = self.instance.runtime().block_on(self.look(&preview))?;
-        if seen != two {
-            return Err(trouble("previewing release two", format!("{seen} was shown")).into());
+        summary.bad_release = Some(self.bad_release(good)?);
+        // Who stays is enough company for who looks at the shop now.
+        if let Some(crowd) = self.crowd.take() {
+            crowd.abort();
         }
-        self.board
-            .say(format_args!("its preview link shows it on the real host: {}", paint(STRONG, &preview.url)));
-        self.live()?;
-        let picture = self.tally.picture();
-        if picture.of(two).requests > 0 || picture.visitors.keys().any(|release| *release != one) {
-            return Err(trouble("staging release two", "a visitor saw it before it was promoted").into());
-        }
-        self.board.stand();
-        Ok(two)
-    }
-
-    /// Follows a preview link as a browser does, and says which release is shown.
-    async fn look(&self, preview: &PreviewReport) -> Result<ReleaseId, Failure> {
-        let mut browser =
-            Connection::new(self.instance.reachable_edge(), &self.instance.reachable_edge().to_string());
-        let navigation =
-            [("accept", "text/html"), ("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
-        let failed = |why: String| trouble("following the preview link", why);
-        let link =
-            preview.url.splitn(4, '/').nth(3).map_or_else(|| "/".to_owned(), |rest| format!("/{rest}"));
-        let entered = browser.get(&link, &navigation).await.map_err(failed)?;
-        let cookie = entered.header("set-cookie").and_then(|cookie| cookie.split(';').next());
-        let (Some(cookie), Some(to)) = (cookie, entered.header("location")) else {
-            return Err(failed(format!("status {} without a cookie", entered.status)));
-        };
-        let mut headers = navigation.to_vec();
-        headers.push(("cookie", cookie));
-        let page = browser.get(to, &headers).await.map_err(failed)?;
-        release_of(&page).ok_or_else(|| failed(format!("status {}", page.status)))
-    }
-
-    /// Promotes a release and waits until every visitor has it.
-    fn promote(&self, release: ReleaseId, name: &str) -> Result<Switch, End> {
-        let request = PromoteRequest { release: Some(release.to_string()), reason: None };
-        let (report, switch) = self.switch("/v1/promote", &request, release)?;
-        let ms = switch.took_us as f64 / 1000.0;
-        self.board.say(format_args!(
-            "promoted {name} in {ms:.1} ms; a client saw it after {}",
-            seen_after(&switch)
-        ));
-        if !report.changed {
-            return Err(trouble("promoting release two", report.message).into());
-        }
-        self.until_everybody_is_on(release)?;
-        self.board.say(format_args!("every visitor has moved to {name}, each with their next page"));
-        self.live()?;
-        self.board.stand();
-        Ok(switch)
-    }
-
-    /// A release that passes its health check and its gate and fails its visitors.
-    fn bad_release(&self, good: ReleaseId) -> Result<(ReleaseId, Switch), End> {
-        let request = self.release(Variant::Bad)?;
-        let report: DeployReport = self.client.operation("/v1/deploy", &request, |_| {})?;
-        let bad = report.stage.release.id;
-        self.board.introduce(bad, "bad");
-        self.board.say(format_args!("a bad release ({bad}) passes its checks and is promoted"));
-        let hurt = || self.tally.picture().of(bad).failures >= 3;
-        if !self.stop.wait_for(PATIENCE, hurt) {
-            return Err(self.end("waiting for the bad release to fail visitors", "it did not"));
-        }
-        self.live()?;
-        self.board.say(paint(RED, "it fails visitors with errors and slow answers: rolling back"));
-        let request = RollbackRequest { now: true, reason: Some("errors and slow answers".to_owned()) };
-        let (_, switch) = self.switch("/v1/rollback", &request, good)?;
-        self.board.say(format_args!(
-            "rolled back in {:.1} ms; a client saw release two after {}",
-            switch.took_us as f64 / 1000.0,
-            seen_after(&switch)
-        ));
-        self.until_everybody_is_on(good)?;
-        self.board.say("every visitor is back on two");
-        self.live()?;
-        self.board.stand();
-        Ok((bad, switch))
-    }
-
-    /// Gives a switching command while somebody watches from outside.
-    fn switch(
-        &self,
-        path: &str,
-        request: &impl serde::Serialize,
-        to: ReleaseId,
-    ) -> Result<(SwitchReport, Switch), End> {
-        let edge = self.instance.reachable_edge();
-        let watcher = Watcher::begin(self.instance.runtime(), edge, &edge.to_string(), self.tally.clone());
-        self.stop.pause(Duration::from_millis(200));
-        let command = Instant::now();
-        let report: Result<SwitchReport, _> = self.client.post(path, request);
-        self.stop.pause(Duration::from_millis(200));
-        let seen = self.instance.runtime().block_on(watcher.end(command, to));
-        let report = report?;
-        let switch = Switch { took_us: report.took_us, seen };
-        Ok((report, switch))
-    }
-
-    fn until_everybody_is_on(&self, release: ReleaseId) -> Result<(), End> {
-        let all = u64::from(self.args.visitors);
-        let there = || self.tally.picture().visitors.get(&release) == Some(&all);
-        if self.stop.wait_for(PATIENCE, there) {
-            return Ok(());
-        }
-        let picture = self.tally.picture();
-        let words: Vec<String> = picture.problems.into_iter().map(|(_, words)| words).collect();
-        Err(self.end(
-            "waiting for every visitor to move",
-            format!(
-                "after {} s they are at {:?}; {}",
-                PATIENCE.as_secs(),
-                picture.visitors,
-                words.join("; ")
-            ),
-        ))
+        Ok(summary.updated(&self.tally.picture()))
     }
 
     /// Lets life go on for a while.
-    fn live(&self) -> Result<(), End> {
+    pub(super) fn live(&self) -> Result<(), End> {
         let while_ms = if self.args.once { 1000 } else { 5000 };
         if self.stop.pause(Duration::from_millis(while_ms)) { Ok(()) } else { Err(End::Asked) }
     }
 
-    fn end(&self, attempted: &str, cause: impl std::fmt::Display) -> End {
+    pub(super) fn end(&self, attempted: &str, cause: impl std::fmt::Display) -> End {
         if self.stop.asked() { End::Asked } else { End::Failed(trouble(attempted, cause)) }
     }
 
-    fn release(&self, variant: Variant) -> Result<StageRequest, Failure> {
-        let config = write_app(self.folder, variant, self.instance.reachable_edge())?;
+    pub(super) fn release(&self, variant: Variant, steps: Steps) -> Result<StageRequest, Failure> {
+        let config = write_app(self.folder, variant, self.instance.reachable_edge(), steps)?;
         Ok(StageRequest { config, name: Some(variant.word().to_owned()), ..StageRequest::default() })
     }
-}
-
-fn seen_after(switch: &Switch) -> String {
-    switch.seen.first_new_us.map_or_else(|| "an unknown time".to_owned(), crate::view::text::micros)
 }

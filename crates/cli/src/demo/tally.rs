@@ -9,6 +9,8 @@ use std::{
 use cutover_routing::ReleaseId;
 use serde::Serialize;
 
+use super::encounters::Encounters;
+
 /// Latencies kept a release: enough for a picture of now.
 const LATENCIES: usize = 200;
 /// Problems kept in words.
@@ -34,6 +36,8 @@ pub(super) struct Picture {
     pub(super) releases: BTreeMap<Option<ReleaseId>, Counts>,
     /// Visitors by the release of their page.
     pub(super) visitors: BTreeMap<ReleaseId, u64>,
+    /// Visits of the crowd that are going on, by the release of their page.
+    pub(super) crowd: BTreeMap<ReleaseId, u64>,
     /// The latency that 95 of 100 recent answers stayed under.
     pub(super) p95: BTreeMap<ReleaseId, Duration>,
     /// The first things that went wrong.
@@ -64,12 +68,16 @@ impl Picture {
 
 /// The counter.
 #[derive(Debug)]
-pub(super) struct Tally(Mutex<Inner>);
+pub(super) struct Tally {
+    inner: Mutex<Inner>,
+    encounters: Encounters,
+}
 
 #[derive(Debug)]
 struct Inner {
     releases: BTreeMap<Option<ReleaseId>, Counts>,
     pages: Vec<Option<ReleaseId>>,
+    crowd: BTreeMap<ReleaseId, u64>,
     latencies: BTreeMap<ReleaseId, VecDeque<Duration>>,
     problems: Vec<(Option<ReleaseId>, String)>,
 }
@@ -77,12 +85,31 @@ struct Inner {
 impl Tally {
     /// Nothing counted yet, for so many visitors.
     pub(super) fn new(visitors: usize) -> Self {
-        Self(Mutex::new(Inner {
+        let inner = Inner {
             releases: BTreeMap::new(),
             pages: vec![None; visitors],
+            crowd: BTreeMap::new(),
             latencies: BTreeMap::new(),
             problems: Vec::new(),
-        }))
+        };
+        Self { inner: Mutex::new(inner), encounters: Encounters::default() }
+    }
+
+    /// Who met whom.
+    pub(super) fn encounters(&self) -> &Encounters {
+        &self.encounters
+    }
+
+    /// Somebody of the crowd is on a page.
+    pub(super) fn enter(&self, release: ReleaseId) {
+        *self.lock().crowd.entry(release).or_default() += 1;
+    }
+
+    /// Somebody of the crowd has left it.
+    pub(super) fn leave(&self, release: ReleaseId) {
+        if let Some(here) = self.lock().crowd.get_mut(&release) {
+            *here = here.saturating_sub(1);
+        }
     }
 
     /// Counts an answer, or the lack of one, for the release of the page it was for. A failure comes with its words.
@@ -129,11 +156,17 @@ impl Tally {
             *visitors.entry(*release).or_default() += 1;
         }
         let p95 = inner.latencies.iter().filter_map(|(release, all)| Some((*release, p95(all)?))).collect();
-        Picture { releases: inner.releases.clone(), visitors, p95, problems: inner.problems.clone() }
+        Picture {
+            releases: inner.releases.clone(),
+            visitors,
+            crowd: inner.crowd.clone(),
+            p95,
+            problems: inner.problems.clone(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,11 +17,12 @@ use cutover_routing::ReleaseId;
 use super::{
     connection::{Answer, Connection},
     links,
+    random::Random,
     tally::Tally,
 };
 
 /// What a current browser says it is.
-const BROWSER: &str =
+pub(super) const BROWSER: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 /// Where visitors go.
@@ -40,6 +41,8 @@ pub(super) struct Tour {
 /// One visitor.
 pub(super) struct Visitor {
     number: usize,
+    /// As whom they are counted: whoever forgets everything is somebody new.
+    who: u32,
     tour: Arc<Tour>,
     tally: Arc<Tally>,
     connection: Connection,
@@ -70,12 +73,14 @@ impl Visitor {
     /// A visitor who comes for the first time.
     pub(super) fn new(number: usize, tour: Arc<Tour>, tally: Arc<Tally>) -> Self {
         let connection = Connection::new(tour.edge, &tour.host);
+        let who = tally.encounters().newcomer();
         Self {
             number,
+            who,
             tour,
             tally,
             connection,
-            random: Random(number as u64 + 1),
+            random: Random::seeded(number as u64 + 1),
             cookies: BTreeMap::new(),
             documents: BTreeMap::new(),
             kept: HashSet::new(),
@@ -92,6 +97,7 @@ impl Visitor {
                 self.cookies.clear();
                 self.documents.clear();
                 self.kept.clear();
+                self.who = self.tally.encounters().newcomer();
             }
         }
     }
@@ -136,6 +142,9 @@ impl Visitor {
         let (began, answer) = self.ask(&path, &headers).await;
         let release = answer.as_ref().ok().and_then(release_of);
         self.count(release, began, &path, &answer);
+        if let Some(release) = release {
+            self.tally.encounters().page(self.who, release, began);
+        }
         let (answer, release) = (answer.ok()?, release?);
         let document = match kept {
             // The page shown is the kept one, whichever release says that it is unchanged.
@@ -221,6 +230,8 @@ impl Visitor {
                 headers.push(("x-cutover-release", release.as_str()));
             }
             let (began, answer) = self.ask(path, &headers).await;
+            let failed = !answer.as_ref().is_ok_and(|answer| answer.status.as_u16() < 400);
+            self.tally.encounters().call(self.who, page.release, began, failed);
             self.count(Some(page.release), began, path, &answer);
             if let Ok(answer) = answer {
                 self.compare(page, path, &answer);
@@ -289,29 +300,12 @@ pub(super) fn release_of(answer: &Answer) -> Option<ReleaseId> {
 }
 
 /// The release a service names in the body of its answer, where it does.
-fn own_word(answer: &Answer) -> Option<String> {
+pub(super) fn own_word(answer: &Answer) -> Option<String> {
     if !answer.header("content-type")?.starts_with("application/json") {
         return None;
     }
     let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
     body.get("release")?.as_str().map(str::to_owned)
-}
-
-/// A small generator (SplitMix64): visitors must differ, not surprise.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
-    }
-
-    fn of(&mut self, all: &'static [&'static str]) -> &'static str {
-        all.get(self.below(all.len())).copied().unwrap_or("/")
-    }
 }
 
 #[cfg(test)]

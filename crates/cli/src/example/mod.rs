@@ -26,7 +26,10 @@ use std::{
 
 use clap::Parser;
 
-pub(crate) use release::{BuildOptions, write_release};
+pub(crate) use release::{BuildOptions, SLOW, Steps, write_release};
+
+/// The steps of a gradual release that somebody looks at.
+const BY_HAND: Steps = Steps { strategy: "5%, 25%, 50%, 100%", hold: "20s", bake: "30s" };
 
 /// Which release of the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -77,6 +80,9 @@ enum ExampleCommand {
         /// Register a cache-first service worker
         #[arg(long)]
         worker: bool,
+        /// Let visitors move in steps, each judged by the errors and slow answers they meet
+        #[arg(long)]
+        gradual: bool,
         /// Address visitors use
         #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
         listen: SocketAddr,
@@ -99,11 +105,12 @@ pub(crate) fn example_main(words: Vec<String>) -> ExitCode {
     };
     let result = match args.command {
         ExampleCommand::Api { variant } => api::run(variant).map_err(|error| error.to_string()),
-        ExampleCommand::Build { variant, out, worker, listen, control } => std::env::current_exe()
+        ExampleCommand::Build { variant, out, worker, gradual, listen, control } => std::env::current_exe()
             .map_err(|error| format!("cannot tell where this program lies: {error}"))
             .and_then(|command| {
                 let host = listen.ip().to_string();
-                write_release(&out, &BuildOptions { variant, worker, host, listen, control, command })
+                let steps = gradual.then_some(BY_HAND);
+                write_release(&out, &BuildOptions { variant, worker, host, listen, control, command, steps })
                     .map_err(|error| error.to_string())
             })
             .map(|_| ()),

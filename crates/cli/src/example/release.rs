@@ -24,7 +24,23 @@ pub(crate) struct BuildOptions {
     pub(crate) control: SocketAddr,
     /// The program that serves the API: this one.
     pub(crate) command: PathBuf,
+    /// In which steps visitors move to it, judged by what they meet; none: everybody at once.
+    pub(crate) steps: Option<Steps>,
 }
+
+/// How a release is rolled out gradually.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Steps {
+    /// As in `rollout.strategy`.
+    pub(crate) strategy: &'static str,
+    /// As in `rollout.hold`.
+    pub(crate) hold: &'static str,
+    /// As in `rollout.bake`.
+    pub(crate) bake: &'static str,
+}
+
+/// An answer slower than this is slow. The bad release's slow answers take longer.
+pub(crate) const SLOW: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Why a release cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -101,12 +117,40 @@ message = "The shop is being repaired. Baskets are kept."
 [[gate]]
 name = "smoke"
 http = {{ path = "/api/version", status = 200 }}
-"#,
+{steps}"#,
         host = toml_string(&options.host),
         run = toml_string(&run),
         listen = options.listen,
         control = options.control,
+        steps = options.steps.as_ref().map(Steps::describe).unwrap_or_default(),
     ))
+}
+
+impl Steps {
+    /// The part of a `cutover.toml` that says so.
+    fn describe(&self) -> String {
+        format!(
+            r#"
+[[gate]]
+name = "errors"
+compare = {{ metric = "errors", worse_by = "2%" }}
+
+[[gate]]
+name = "slow"
+compare = {{ metric = "slow", worse_by = "5%" }}
+
+[rollout]
+strategy = "{}"
+hold = "{}"
+bake = "{}"
+slow = "{}ms"
+"#,
+            self.strategy,
+            self.hold,
+            self.bake,
+            SLOW.as_millis()
+        )
+    }
 }
 
 /// A word that a shell takes as it is.
@@ -144,6 +188,7 @@ mod tests {
             listen: ([127, 0, 0, 1], 8080).into(),
             control: ([127, 0, 0, 1], 9400).into(),
             command: "/opt/cutover".into(),
+            steps: None,
         }
     }
 
@@ -177,6 +222,20 @@ mod tests {
             assert_eq!(meant.app, "shop");
             assert_eq!(meant.services.len(), 1);
         }
+    }
+
+    #[test]
+    fn a_gradual_release_is_judged_by_errors_and_slow_answers_at_each_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let steps = Steps { strategy: "5%, 50%, 100%", hold: "20s", bake: "30s" };
+        let options = BuildOptions { steps: Some(steps), ..options(Variant::Bad) };
+        let config = write_release(dir.path(), &options).unwrap();
+        let meant = cutover_engine::config::parse(&fs::read_to_string(&config).unwrap(), &config).unwrap();
+        assert_eq!(meant.rollout.strategy.text(), "5%, 50%, 100%");
+        assert_eq!(meant.rollout.slow, SLOW);
+        let watched: Vec<_> = meant.gates.iter().filter(|gate| gate.kind.watched()).collect();
+        assert_eq!(watched.len(), 2);
+        assert!(watched.iter().all(|gate| gate.required), "{watched:?}");
     }
 
     #[test]
