@@ -42,7 +42,7 @@ impl Steps<'_> {
         };
         format!(
             "[rollout]\nstrategy = \"{strategy}\"\nhold = \"{hold}\"\nbake = \"{bake}\"\nslow = \"{SLOW_MS}ms\"\ndrain \
-             = {{ quiet = \"{quiet}\", at_most = \"1m\" }}\n\n{}{}",
+             = {{ quiet = \"{quiet}\", at_most = \"1h\" }}\n\n{}{}",
             gate("errors"),
             gate("slow")
         )
@@ -89,8 +89,8 @@ impl Seen {
 
 /// The newest rollout.
 pub(crate) fn newest(world: &World) -> Result<Option<Seen>, String> {
-    let status = world.api("/v1/status")?;
-    let of = &status["rollout"];
+    let rollouts = world.api("/v1/rollouts?limit=1")?;
+    let of = &rollouts[0];
     let text = |name: &str| of[name].as_str().unwrap_or_default().to_owned();
     Ok(of["id"].as_str().map(|id| Seen {
         id: id.to_owned(),
