@@ -37,7 +37,8 @@ pub enum AppendError {
         /// How many there are.
         found: u64,
     },
-    /// A newer holder of the lease has written.
+    /// A newer holder was given the lease. It counts from then on, and not only once it has written: a stale controller
+    /// could otherwise still append what nobody carries on.
     #[error("another controller has taken over (epoch {epoch})")]
     Fenced {
         /// The newest epoch.

@@ -299,7 +299,7 @@ fn what_a_gate_cannot_be_told_is_refused_with_its_remedy() {
         ),
         ("metrics = { prometheus = \"http://p\", max = 1 }", "CUT0104", "what to ask Prometheus"),
         ("metrics = { query = \"up\", max = 1 }", "CUT0104", "which Prometheus"),
-        ("metrics = { prometheus = \"https://p\", query = \"up\", max = 1 }", "CUT0105", "TLS"),
+        ("metrics = { prometheus = \"ftp://p\", query = \"up\", max = 1 }", "CUT0105", "no http://"),
         ("metrics = { prometheus = \"p:9090\", query = \"up\", max = 1 }", "CUT0105", "no http://"),
         ("metrics = { prometheus = \"http://u:p@p\", query = \"up\", max = 1 }", "CUT0105", "no address"),
         ("metrics = { prometheus = \"http://p/?x\", query = \"up\", max = 1 }", "CUT0105", "no address"),

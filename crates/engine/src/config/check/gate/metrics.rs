@@ -85,30 +85,28 @@ fn source(written: &At<written::MetricsGate>, trouble: &mut Trouble<'_>) -> Opti
     }
 }
 
-/// `http://host:port` and perhaps a path below which the API is.
+/// `http://host:port` or `https://host:port`, and perhaps a path below which the API is.
 fn prometheus(written: &At<String>, trouble: &mut Trouble<'_>) -> Option<String> {
     let key = "gate.metrics.prometheus";
     let text = written.get().trim();
-    let (why, hint) = if text.starts_with("https://") {
-        (
-            "speaks TLS, which is not supported",
-            "use an http:// address on a network you trust, or a local proxy",
-        )
-    } else if let Some(rest) = text.strip_prefix("http://") {
+    let schemes = [("https://", "443"), ("http://", "80")];
+    let scheme = schemes.iter().find_map(|(scheme, port)| Some((*scheme, *port, text.strip_prefix(scheme)?)));
+    let why = if let Some((scheme, usual, rest)) = scheme {
         let rest = rest.trim_end_matches('/');
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (bare, port) = match host.rsplit_once(':') {
             Some((bare, port)) if !port.ends_with(']') => (bare, port),
-            _ => (host, "80"),
+            _ => (host, usual),
         };
         let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'@' | b'\\');
         if is_authority(&format!("{bare}:{port}")) && path.bytes().all(plain) {
-            return Some(format!("http://{}", if path.is_empty() { host } else { rest }));
+            return Some(format!("{scheme}{}", if path.is_empty() { host } else { rest }));
         }
-        ("is no address", "write scheme, host and port, such as \"http://127.0.0.1:9090\"")
+        "is no address"
     } else {
-        ("has no http:// in front", "write scheme, host and port, such as \"http://127.0.0.1:9090\"")
+        "has no http:// or https:// in front"
     };
+    let hint = "write scheme, host and port, such as \"http://127.0.0.1:9090\"";
     trouble.add_hint("CUT0105", written.span(), format!("`{key}` {why}: {text:?}"), hint);
     None
 }
