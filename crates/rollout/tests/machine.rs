@@ -154,7 +154,7 @@ fn a_silent_metric_or_an_absent_controller_is_not_health() {
 #[test]
 fn holds_start_when_the_edges_have_followed() {
     let mut run = gradual();
-    run.until(|run| run.situation() == Situation::Converging);
+    run.until(|run| run.world.share() > 0 && run.situation() == Situation::Converging);
     let at = forward(&run);
     for _ in 0..10 {
         run.now += 3_000;

@@ -73,6 +73,7 @@ fn a_gradual_plan_with_gates_in_every_place() {
             "prepare: prepare green002",
             "test: gate smoke",
             "test: candidate green002",
+            "test: converge",
             "shift: audience staff",
             "shift: converge",
             "shift: hold 2m watching [\"errors\"]",
@@ -97,9 +98,9 @@ fn a_gradual_plan_with_gates_in_every_place() {
     assert_eq!(plan.shortest(), Millis::mins(15));
     assert_eq!(
         plan.moves().map(|(at, to)| (at, to.to_string())).collect::<Vec<_>>(),
-        [(3, "staff".to_owned()), (6, "5%".to_owned()), (10, "50%".to_owned())]
+        [(4, "staff".to_owned()), (7, "5%".to_owned()), (11, "50%".to_owned())]
     );
-    assert_eq!(plan.steps[6].stage, Stage::Shift { number: 2, of: 3, to: To::Share(500) });
+    assert_eq!(plan.steps[7].stage, Stage::Shift { number: 2, of: 3, to: To::Share(500) });
     assert_eq!(plan.pace, Millis::secs(3));
 }
 
@@ -124,7 +125,7 @@ fn an_instant_plan_without_bake_that_keeps_blue_warm() {
         Plan::new(&PlanInput { bake: Millis(0), after: After::Standby, ..input(&Strategy::INSTANT, &[]) })
             .unwrap();
     assert_eq!(
-        outline(&plan)[3..],
+        outline(&plan)[4..],
         [
             "promote: converge",
             "drain: quiet blue0001",
@@ -195,7 +196,7 @@ fn an_altered_plan_shows() {
     let strategy = Strategy::parse("5%, 100%", &[]).unwrap();
     let plan = Plan::new(&input(&strategy, &[])).unwrap();
     assert!(plan.sealed());
-    assert_eq!(plan.digest, "cc5e71e7d63c614c27b790e8e1ffad68", "plans in journals keep their digest");
+    assert_eq!(plan.digest, "a7f7259d4d3aa306dba6e389220d369f", "plans in journals keep their digest");
     let json = serde_json::to_string(&plan).unwrap();
     let again: Plan = serde_json::from_str(&json).unwrap();
     assert_eq!(again, plan);

@@ -226,6 +226,10 @@ fn steps(input: &PlanInput<'_>) -> Vec<Step> {
         add(&Stage::Test, Does::Act(Act::Gate(gate)));
     }
     add(&Stage::Test, route(Change::Candidate { release: green }));
+    if blue.is_some() {
+        // Make before break: who was sent to green by one edge is not sent back by another that does not know it yet.
+        add(&Stage::Test, Does::Converge);
+    }
 
     // Without a default there is nobody to share visitors with.
     let moves: &[Move] = if blue.is_some() { &input.strategy.moves } else { &[] };
