@@ -11,6 +11,10 @@ use crate::Error;
 /// What [`Journal::append`] returned success for survives a crash of the program and of the machine.
 pub trait Journal: Send + Sync {
     /// Appends records, all or none. `expected` is how many the rollout has; 0 opens it.
+    ///
+    /// Refused under an epoch older than the newest that the lease was given with, whether or not that holder has
+    /// written yet: what a new controller has read at its start stays the whole truth. A journal that is kept apart from
+    /// the lease has to be told. Must answer in bounded time: [`AppendError::Failed`] where nobody knows.
     fn append(
         &self,
         rollout: &RolloutId,

@@ -185,7 +185,8 @@ impl<P: Ports> Driver<P> {
                 if let Event::Outcome { outcome: Outcome::Unknown { .. }, .. } = &event
                     && !self.ports.router().capabilities().fenced
                 {
-                    self.may_land = self.ports.clock().now().saturating_add(self.options.late.0);
+                    let given_up = self.ports.clock().now().max(self.fenced);
+                    self.may_land = given_up.saturating_add(self.options.late.0);
                 }
                 self.happens(event).await;
             }

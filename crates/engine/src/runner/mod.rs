@@ -41,7 +41,8 @@ pub struct Options {
     pub call: Millis,
     /// How long standing a release up may take.
     pub stand_up: Millis,
-    /// How late a call of a predecessor may land where the router does not refuse it by itself.
+    /// How long after its deadline a call may still land where the router does not refuse it by itself. A new controller
+    /// waits so long before it looks at anything; nothing that was given up is tried again before.
     pub late: Millis,
     /// Pause between two looks at the world while something is waited for.
     pub look: Millis,
@@ -150,6 +151,11 @@ impl<P: Ports> Rollouts<P> {
     /// The newest rollout, open or over.
     pub fn now(&self) -> Option<Arc<Now>> {
         self.now.borrow().newest.clone()
+    }
+
+    /// Whether this program still acts. Once another controller has taken over, it never does again: start anew.
+    pub fn in_charge(&self) -> bool {
+        self.now.borrow().deposed.is_none()
     }
 
     /// One of the last rollouts.

@@ -4,7 +4,7 @@ use cutover_engine::{
     Error, ErrorKind,
     ports::{AppendError, Grant, Journal, Lease, LeaseError},
 };
-use cutover_rollout::{Millis, Record, RolloutId};
+use cutover_rollout::{Body, Millis, Record, RolloutId};
 
 use super::{controller::Controller, fault::AppendFault, log::What, world};
 
@@ -71,8 +71,9 @@ impl Controller {
         now: u64,
     ) -> Result<(), AppendError> {
         let mut inner = self.world.lock();
-        let refused = if epoch < inner.epoch {
-            Some(AppendError::Fenced { epoch: inner.epoch })
+        let granted = inner.lease.as_ref().map_or(0, |(_, epoch, _)| *epoch);
+        let refused = if epoch < granted {
+            Some(AppendError::Fenced { epoch: granted })
         } else {
             let found = inner.journal.get(rollout).map_or(0, Vec::len) as u64;
             (found != expected).then_some(AppendError::Conflict { expected, found })
@@ -81,7 +82,6 @@ impl Controller {
             inner.note(now, self.id, What::NotAppended(refused.to_string()));
             return Err(refused);
         }
-        inner.epoch = epoch;
         if expected == 0 {
             inner.order.insert(0, rollout.clone());
         }
@@ -89,6 +89,10 @@ impl Controller {
         inner.journal.entry(rollout.clone()).or_default().extend(lines);
         let what = What::Appended { rollout: rollout.clone(), epoch, records: records.to_vec() };
         inner.note(now, self.id, what);
+        if let Some(Body::Opened { plan, .. }) = records.first().map(|record| &record.body) {
+            inner.judged = Some(plan.green);
+            inner.note_well(now);
+        }
         Ok(())
     }
 

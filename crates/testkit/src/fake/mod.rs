@@ -13,10 +13,11 @@ pub mod log;
 pub mod points;
 pub mod run;
 mod sides;
+pub mod simulate;
 pub mod stories;
 pub mod time;
 mod world;
 
 pub use controller::Controller;
 pub use time::Stage;
-pub use world::{Inner, Runs, Sabotage, Settings, World, blue, green, share, third};
+pub use world::{Inner, Runs, Sabotage, Settings, World, blue, green, share, spare, third};

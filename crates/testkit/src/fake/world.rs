@@ -121,12 +121,13 @@ pub struct Inner {
     pub(super) counting: Option<(Compared, u64)>,
     pub(super) journal: BTreeMap<RolloutId, Vec<String>>,
     pub(super) order: Vec<RolloutId>,
-    pub(super) epoch: u64,
     pub(super) lease: Option<(String, u64, u64)>,
     pub(super) lives: Vec<Life>,
     /// Controllers that die at their next append, before or after it.
     pub(super) doomed: BTreeMap<usize, bool>,
     pub(super) well: bool,
+    /// The release that the newest rollout moves visitors to.
+    pub(super) judged: Option<ReleaseId>,
     pub(super) rng: Rng,
     /// What happened.
     pub log: Vec<Entry>,
@@ -147,6 +148,11 @@ pub fn third() -> ReleaseId {
     known("third003")
 }
 
+/// Releases for more rollouts, staged like [`green`] and [`third`].
+pub fn spare() -> [ReleaseId; 3] {
+    ["fourth04", "fifth005", "sixth006"].map(known)
+}
+
 fn known(id: &str) -> ReleaseId {
     id.parse().unwrap_or_else(|_| unreachable!("a release id: {id}"))
 }
@@ -160,8 +166,8 @@ impl World {
             edits.push(Edit::MakeCandidate { release: blue() });
             edits.push(Edit::Promote { release: blue() });
         }
-        edits.push(Edit::Stage { release: green(), slot: None });
-        edits.push(Edit::Stage { release: third(), slot: None });
+        let staged = || [green(), third()].into_iter().chain(spare());
+        edits.extend(staged().map(|release| Edit::Stage { release, slot: None }));
         let mut table = Table::empty();
         for change in edits {
             let generation = cutover_routing::next_generation(table.generation, time.now() / 1_000);
@@ -170,8 +176,7 @@ impl World {
         }
         let table = Arc::new(table);
         let now = time.now();
-        let mut releases: BTreeMap<ReleaseId, Runs> =
-            [(green(), Runs::Down), (third(), Runs::Down)].into_iter().collect();
+        let mut releases: BTreeMap<ReleaseId, Runs> = staged().map(|release| (release, Runs::Down)).collect();
         if with_blue {
             releases.insert(blue(), Runs::Up);
         }
@@ -201,11 +206,11 @@ impl World {
             counting: None,
             journal: BTreeMap::new(),
             order: Vec::new(),
-            epoch: 0,
             lease: None,
             lives: Vec::new(),
             doomed: BTreeMap::new(),
             well: true,
+            judged: None,
             rng,
             log: Vec::new(),
         };
@@ -323,8 +328,8 @@ impl Inner {
 
     /// Notes it where what watched gates and health say has changed.
     pub(super) fn note_well(&mut self, now: u64) {
-        let fails = |release| self.verdict(WATCHED, &release) != Verdict::Pass;
-        let well = self.ill.is_empty() && !fails(green()) && !fails(third());
+        let bad = |release| self.ill.contains(&release) || self.verdict(WATCHED, &release) != Verdict::Pass;
+        let well = !self.judged.is_some_and(bad);
         if well != self.well {
             self.well = well;
             self.note(now, 0, What::Well(well));

@@ -5,6 +5,7 @@
 //! (rollouts have no such step yet).
 
 mod order;
+pub mod population;
 mod rest;
 mod visitors;
 mod watching;

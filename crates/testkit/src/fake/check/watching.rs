@@ -56,7 +56,9 @@ impl Promise for UnwatchedTimeIsNotHeld {
                 for record in records {
                     match &record.body {
                         Body::Paused { .. } => self.paused = true,
-                        Body::Resumed { .. } | Body::UndoStarted { .. } => self.paused = false,
+                        Body::Opened { .. } | Body::Resumed { .. } | Body::UndoStarted { .. } => {
+                            self.paused = false
+                        }
                         Body::Advanced { why: Why::Done, .. } => {
                             let does = state.as_ref().and_then(|state| state.step());
                             if let Some(Does::Hold { length, watch }) = does.map(|step| &step.does) {
