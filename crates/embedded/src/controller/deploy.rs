@@ -7,7 +7,6 @@ use cutover_engine::{
     control::{DeployReport, GateResult, Progress, StageReport, StageRequest},
     rollout::State,
     runner::Now,
-    story,
 };
 use cutover_routing::ReleaseId;
 
@@ -84,7 +83,7 @@ impl Inner {
     ) -> DeployReport {
         let (id, state) = (stage.release.id, &now.state);
         let switch = arrived(state).then(|| self.promoted(now).ok()).flatten();
-        let view = story::view(now);
+        let view = self.seen(now);
         let took = stage.took_ms + operation.took_ms();
         let message = match &switch {
             Some(_) => format!("deployed {id} in {took} ms"),

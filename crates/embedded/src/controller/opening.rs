@@ -140,10 +140,15 @@ impl Inner {
 
     /// Whether a gate of the rollout asks a person.
     pub(super) fn is_approval(&self, state: &State, gate: &str) -> bool {
-        let loaded = locked(&self.loaded).get(&state.plan.green).cloned();
-        loaded.is_some_and(|loaded| {
-            let mut gates = loaded.snapshot.gates.iter();
-            gates.any(|known| known.name == gate && matches!(known.kind, GateKind::Approval(_)))
+        self.approval(state, gate).is_some()
+    }
+
+    /// What a gate of the rollout asks a person, if it does; nothing where it only wants a yes.
+    pub(super) fn approval(&self, state: &State, gate: &str) -> Option<Option<String>> {
+        let loaded = locked(&self.loaded).get(&state.plan.green).cloned()?;
+        loaded.snapshot.gates.iter().find_map(|known| match &known.kind {
+            GateKind::Approval(approval) if known.name == gate => Some(approval.message.clone()),
+            _ => None,
         })
     }
 

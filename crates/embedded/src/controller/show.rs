@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use cutover_engine::{
     Error, ErrorKind,
-    control::{PlanReport, PlanRequest, RolloutStory, RolloutView},
+    control::{PlanReport, PlanRequest, RolloutStory, RolloutView, Verdict},
     planning::{self, Overrides, Traffic},
     ports::Router as _,
     rollout::{Act, Does, Plan, Record, RolloutId},
+    runner::Now,
     story,
 };
 use cutover_routing::ReleaseId;
@@ -20,7 +21,23 @@ const HISTORY: u32 = 2_000;
 impl Inner {
     /// The newest rollout, open or over.
     pub(super) fn rollout_view(&self) -> Option<RolloutView> {
-        self.runner().ok()?.now().map(|now| story::view(&now))
+        self.runner().ok()?.now().map(|now| self.seen(&now))
+    }
+
+    /// A rollout as people see it: what its records say, and which of its gates ask them.
+    pub(super) fn seen(&self, now: &Now) -> RolloutView {
+        let mut view = story::view(now);
+        for gate in view.gates.iter_mut().filter(|gate| gate.verdict != Some(Verdict::Pass)) {
+            let Some(message) = self.approval(&now.state, &gate.gate) else { continue };
+            gate.asks = true;
+            if gate.verdict.is_none() {
+                gate.why = message.unwrap_or_else(|| "a person has to agree".to_owned());
+                if view.held.is_none() && view.paused.is_none() {
+                    view.waiting = format!("gate {} waits for an answer: {}", gate.gate, gate.why);
+                }
+            }
+        }
+        view
     }
 
     pub(super) async fn rollouts_view(&self, limit: u32) -> Result<Vec<RolloutView>, Error> {
@@ -36,7 +53,7 @@ impl Inner {
     async fn view_of(&self, rollout: &RolloutId) -> Result<Option<(RolloutView, Vec<Record>)>, Error> {
         let name = rollout.clone();
         let records = self.journal.blocking(move |journal| journal.rollout(&name)).await?;
-        let shown = self.runner().ok().and_then(|runner| runner.find(rollout)).map(|now| story::view(&now));
+        let shown = self.runner().ok().and_then(|runner| runner.find(rollout)).map(|now| self.seen(&now));
         let view = match shown {
             Some(view) => Some(view),
             None => story::view_of(&records).map_err(|why| {

@@ -7,7 +7,6 @@ use cutover_engine::{
     control::{ApproveRequest, PauseRequest, RolloutReport},
     rollout::{Act, Cursor, Event, RolloutId, State},
     runner::{Now, Refusal},
-    story,
 };
 
 use super::{Inner, operation::Operation, rollouts::Known, unix_ms};
@@ -78,7 +77,7 @@ impl Inner {
         }
         let heard = |now: &Now| self.asking_now(&now.state).is_none_or(|(at, _)| at != step);
         let now = runner.until(rollout, heard).await?;
-        let view = story::view(&now);
+        let view = self.seen(&now);
         let message = format!("{says} gate {gate}: {}", view.waiting);
         Ok(RolloutReport { rollout: view, changed: true, message })
     }
@@ -116,6 +115,6 @@ impl Inner {
         };
         let what = if changed { done } else { already };
         let message = format!("rollout {rollout} {what}");
-        Ok(RolloutReport { rollout: story::view(&now), changed, message })
+        Ok(RolloutReport { rollout: self.seen(&now), changed, message })
     }
 }
