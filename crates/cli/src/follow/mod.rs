@@ -73,6 +73,7 @@ pub(crate) fn until_decided(
         begun: Instant::now(),
         longest: how.timeout.unwrap_or(USUAL),
         seen: None,
+        vain: None,
     };
     loop {
         if let Some(ended) = waiting.look()? {
@@ -97,6 +98,8 @@ struct Waiting {
     longest: Duration,
     /// The rollout as it was seen last.
     seen: Option<RolloutView>,
+    /// The newest rollout of all when the others were looked through in vain.
+    vain: Option<Option<String>>,
 }
 
 impl Waiting {
@@ -130,8 +133,16 @@ impl Waiting {
             let path = verb::rollout_path(id);
             return Ok(self.link.ask::<RolloutStory>(&path, &self.live)?.map(|story| story.rollout));
         }
+        let newest = Some(status.rollout.as_ref().map(|view| view.id.clone()));
+        if self.vain == newest {
+            return Ok(None);
+        }
         let all = self.link.ask::<Vec<RolloutView>>("/v1/rollouts?limit=100", &self.live)?;
-        Ok(all.unwrap_or_default().into_iter().find(is_it))
+        let found = all.as_ref().and_then(|all| all.iter().find(|view| is_it(view))).cloned();
+        if found.is_none() && all.is_some() {
+            self.vain = newest;
+        }
+        Ok(found)
     }
 
     /// What the rollout has come to. One that is over says what became of it, but not of what came after it.

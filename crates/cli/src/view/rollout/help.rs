@@ -41,7 +41,7 @@ pub(crate) fn asking(rollout: &RolloutView) -> impl Iterator<Item = &GateView> {
     rollout
         .gates
         .iter()
-        .filter(move |gate| open && gate.asks && matches!(gate.verdict, None | Some(Verdict::Insufficient)))
+        .filter(move |gate| open && gate.asks && !matches!(gate.verdict, Some(Verdict::Pass | Verdict::Fail)))
 }
 
 /// Whether the rollout waits for a person to say something. A pause is not that: somebody has said something.
