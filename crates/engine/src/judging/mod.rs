@@ -165,7 +165,7 @@ impl Bench {
     /// What each comparison says now, Unix milliseconds.
     pub fn readings(&self, now: u64) -> Vec<Reading> {
         let reading = |seat: &Seat| {
-            let judgement = seat.judge.verdict(now);
+            let judgement = seat.verdict(now);
             let why = self.why(&judgement);
             // Without any evidence its age is unknown, and an error or insufficient in any case.
             Reading {
@@ -181,7 +181,7 @@ impl Bench {
     /// The same with its numbers, for people.
     pub fn evidence(&self, now: u64) -> Vec<Evidence> {
         let evidence = |seat: &Seat| {
-            let judgement = seat.judge.verdict(now);
+            let judgement = seat.verdict(now);
             let why = self.why(&judgement);
             Evidence::new(seat, judgement, why, &self.taken)
         };
@@ -203,6 +203,14 @@ impl Bench {
 }
 
 impl Seat {
+    fn verdict(&self, now: u64) -> Judgement {
+        let fate = match self.measure {
+            Measure::Errors => "failed",
+            Measure::Slow => "were kept waiting",
+        };
+        self.judge.verdict_on(fate, now)
+    }
+
     /// Closes a window: green's visitors, then blue's.
     fn count(&mut self, sampled: &Sampled) -> (Tally, Tally) {
         for visit in sampled.visits.iter().filter(|visit| visit.requests > 0) {

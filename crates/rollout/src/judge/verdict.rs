@@ -167,8 +167,13 @@ impl Judge {
 
     /// The verdict at a time, Unix milliseconds. Evidence of harm stands even when the data stops coming.
     pub fn verdict(&self, now: u64) -> Judgement {
+        self.verdict_on("failed", now)
+    }
+
+    /// The same, where what is counted has another word than `failed`, for people.
+    pub fn verdict_on(&self, fate: &str, now: u64) -> Judgement {
         let age = self.last.map(|last| now.saturating_sub(last));
-        let (verdict, why) = self.decide(now.saturating_sub(self.last.unwrap_or(self.started)));
+        let (verdict, why) = self.decide(fate, now.saturating_sub(self.last.unwrap_or(self.started)));
         Judgement {
             verdict,
             why,
@@ -180,12 +185,12 @@ impl Judge {
         }
     }
 
-    fn decide(&self, age: u64) -> (Verdict, String) {
+    fn decide(&self, fate: &str, age: u64) -> (Verdict, String) {
         let Rule { alpha, beta, min_visitors, min_failed, stale, .. } = self.rule;
         let rates = match self.rule.fail_over.times {
-            0.0 => format!("{:.2}% of green's visitors failed", self.green.percent()),
+            0.0 => format!("{:.2}% of green's visitors {fate}", self.green.percent()),
             _ => format!(
-                "{:.2}% of green's visitors failed, {:.2}% of blue's",
+                "{:.2}% of green's visitors {fate}, {:.2}% of blue's",
                 self.green.percent(),
                 self.blue.percent()
             ),
@@ -193,7 +198,8 @@ impl Judge {
         let passes = self.worse.log() >= -beta.ln() && self.green.visitors >= min_visitors;
         // Within the margin is within the margin, be the difference ever so certain.
         if !passes && self.not_worse.peak() >= -alpha.ln() && self.green.failed >= min_failed {
-            let why = format!("{rates}: over {} with error rate {alpha}", self.rule.fail_over);
+            let why =
+                format!("{rates}: over {} (false alarms at most {})", self.rule.fail_over, percent(alpha));
             return (Verdict::Fail, why);
         }
         if let Some(refused) = &self.refused {
@@ -203,7 +209,8 @@ impl Judge {
             return (Verdict::Error, format!("no data for {}", crate::Millis(age)));
         }
         if passes {
-            let why = format!("{rates}: under {} with error rate {beta}", self.rule.pass_under);
+            let why =
+                format!("{rates}: under {} (wrongly so at most {})", self.rule.pass_under, percent(beta));
             return (Verdict::Pass, why);
         }
         let why = if self.green.visitors < min_visitors {
@@ -216,6 +223,11 @@ impl Judge {
         };
         (Verdict::Insufficient, why)
     }
+}
+
+/// A chance for people, without digits that say nothing.
+fn percent(chance: f64) -> String {
+    format!("{}%", (chance * 1e5).round() / 1e3)
 }
 
 fn shown(log: f64) -> f64 {

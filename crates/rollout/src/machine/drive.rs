@@ -120,7 +120,7 @@ impl Work {
                     gate: gate.gate.clone(),
                     why: self.facts.iter().find(|fact| fact.what == gate.gate).map_or_else(
                         || "it failed before the controller was restarted".to_owned(),
-                        |fact| fact.says.clone(),
+                        |fact| fact.says.strip_prefix("fail: ").unwrap_or(&fact.says).to_owned(),
                     ),
                 })
             }
