@@ -36,6 +36,12 @@ impl Inner {
         gauge("cutover_controller_releases", "Releases in the routing table by state.", &states);
         let problems = u64::try_from(locked(&self.problems).len()).unwrap_or(u64::MAX);
         gauge("cutover_controller_problems", "Kinds of trouble a person should know of.", &plain(problems));
+        let rollout = self.runner().ok().and_then(cutover_engine::runner::Rollouts::now);
+        let state = rollout.as_ref().map(|now| &now.state);
+        let open = u64::from(state.is_some_and(|state| state.ended.is_none()));
+        gauge("cutover_rollout_open", "1 while a rollout is in progress.", &plain(open));
+        let held = u64::from(state.is_some_and(|state| state.held.is_some() || state.paused.is_some()));
+        gauge("cutover_rollout_waits_for_a_person", "1 while a rollout is held or paused.", &plain(held));
         let started = self.opened_at / 1000;
         gauge(
             "cutover_controller_start_time_seconds",

@@ -125,6 +125,12 @@ fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
         Some(rollout) => journal.rollout(rollout)?,
         None => Vec::new(),
     };
+    // A journal whose rollout cannot be read is left alone, before anything of that rollout is touched.
+    cutover_engine::rollout::fold(&newest).map_err(|why| {
+        Error::new(ErrorKind::Failed, "CUT0534", "the records of the newest rollout do not add up")
+            .because(why)
+            .hint("visitors are served on; run the version of Cutover that wrote them, or put a backup in their place")
+    })?;
     reserve.keep();
     Ok(State { lock, journal, store, memory, newest, keys, outage, reserve })
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// Listens on `PORT`. `/api/exit` ends it; `/api/fail` answers 500; `/api/hold` answers once the file that
+/// Listens on `PORT`. `/api/exit` ends it; `/api/fail` answers 500; `/api/stream` is an event stream without an end; `/api/hold` answers once the file that
 /// `CUTOVER_DATA/hold` stands for is gone; the health check
 /// fails while the release's own directory holds a file `sick`, or while `CUTOVER_DATA/<version>.sick` is there.
 pub(crate) fn main() -> ExitCode {
@@ -39,6 +39,15 @@ fn answer(mut stream: TcpStream) -> Option<()> {
         lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
         let data = std::env::var("CUTOVER_DATA").unwrap_or_default();
         let data = Path::new(&data);
+        if path == "/api/stream" {
+            let head =
+                "HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+            stream.write_all(head.as_bytes()).ok()?;
+            loop {
+                stream.write_all(b"9\r\ndata: x\n\n\r\n").ok()?;
+                thread::sleep(Duration::from_millis(50));
+            }
+        }
         let (status, body) = match path.as_str() {
             "/healthz" if Path::new("sick").exists() => (503, "sick".to_owned()),
             "/healthz" if data.join(format!("{}.sick", version())).exists() => {
@@ -46,7 +55,7 @@ fn answer(mut stream: TcpStream) -> Option<()> {
             }
             "/healthz" => (200, "fine".to_owned()),
             "/api/exit" => std::process::exit(3),
-            "/api/flaky" if version().starts_with("bad") && ASKED.fetch_add(1, Relaxed) % 4 == 0 => {
+            "/api/flaky" if version().starts_with("bad") && ASKED.fetch_add(1, Relaxed).is_multiple_of(4) => {
                 (500, "a mistake".to_owned())
             }
             "/api/flaky" => (200, version()),

@@ -25,6 +25,7 @@ tests!(
     gradual_releases_in_a_row_alternate_between_the_slots,
     what_a_deployment_would_do_is_told_and_nothing_is_done,
     nothing_of_a_retired_release_is_left,
+    streams_that_stay_open_are_ended_at_the_limit_of_the_drain,
 );
 
 /// A rollout section with short times.
@@ -343,4 +344,28 @@ async fn nothing_of_a_retired_release_is_left() {
     let error = up.rollback(false).await.unwrap_err();
     assert_eq!(error.code, "CUT0518", "{error:?}");
     Arc::into_inner(up).unwrap().down().await;
+}
+
+async fn streams_that_stay_open_are_ended_at_the_limit_of_the_drain() {
+    let place = Place::new();
+    let rest = "[rollout]\nstrategy = \"instant\"\nbake = \"10ms\"\n\
+                drain = { quiet = \"400ms\", at_most = \"1s\" }\n";
+    place.describe(&Extra { rest: rest.to_owned(), ..Extra::default() });
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let edge = up.edge.local_addr();
+    // Ends when the stream does.
+    let stream = tokio::task::spawn_blocking(move || crate::support::ask(edge, "/api/stream", &[]).unwrap());
+    eventually(|| match up.edge.usage(&first).open_streams {
+        0 => Err("no stream".to_owned()),
+        _ => Ok(()),
+    });
+    let second = up.release(&place, "v2").await;
+    let answer = stream.await.unwrap();
+    assert!(answer.status == 200 && answer.body.contains("data: x"), "{answer:?}");
+    up.until(|rollout| rollout.green == second && rollout.phase == Phase::Done).await;
+    assert_eq!(up.edge.usage(&first).open_streams, 0);
+    let told = up.history().await.into_iter().find(|entry| entry.verb == "close").unwrap();
+    assert!(told.release == Some(first) && told.message.contains("1 open streams"), "{told:?}");
+    up.down().await;
 }

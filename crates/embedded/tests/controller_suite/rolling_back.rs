@@ -16,6 +16,8 @@ use crate::{
 
 tests!(
     a_release_that_fails_more_of_its_visitors_is_left_without_a_person,
+    a_number_of_the_edge_beyond_its_limit_sends_visitors_back,
+    a_journal_from_before_there_were_rollouts_still_leads_back,
     a_release_that_turns_ill_is_left_without_a_person,
     a_release_that_lost_files_while_it_baked_is_left_without_a_person,
     one_command_goes_back_at_every_stage,
@@ -63,6 +65,54 @@ async fn a_release_that_fails_more_of_its_visitors_is_left_without_a_person() {
     assert!(told.reason.as_ref().unwrap().contains("errors"), "{told:?}");
     gapless(&history);
     up.until(|rollout| rollout.phase == Phase::RolledBack).await;
+    up.down().await;
+}
+
+async fn a_number_of_the_edge_beyond_its_limit_sends_visitors_back() {
+    let place = Place::new();
+    let gate = "[[gate]]\nname = \"failing\"\nmetrics = { edge = \"error_rate\", max = 0.02, window = \"5s\" }\n\
+                at = [\"steps\"]\n";
+    place.describe(&steps("50%, 100%", "20s", gate));
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    up.deploy(&place, "bad2").await.unwrap();
+    let end = loop {
+        for _ in 0..10 {
+            Visitor::new(&up).fetch(&up, "/api/flaky");
+        }
+        let now = up.control.rollouts(1).await.unwrap().remove(0);
+        assert!(!now.promoted, "{now:?}");
+        if now.undo.is_some() {
+            break now;
+        }
+    };
+    assert!(end.undo.as_ref().unwrap().contains("failing"), "{end:?}");
+    up.until(|rollout| rollout.share == 0).await;
+    assert_eq!(up.status().await.active, Some(first));
+    up.down().await;
+}
+
+async fn a_journal_from_before_there_were_rollouts_still_leads_back() {
+    let place = Place::new();
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    let second = up.release(&place, "v2").await;
+    up.down().await;
+    let file = rusqlite::Connection::open(place.state().join("journal.db")).unwrap();
+    file.execute_batch(
+        "DROP TRIGGER rollout_records_are_kept; DELETE FROM rollout_records; DELETE FROM rollouts;
+         CREATE TRIGGER rollout_records_are_kept BEFORE DELETE ON rollout_records
+            BEGIN SELECT RAISE (ABORT, 'append-only'); END;",
+    )
+    .unwrap();
+    drop(file);
+    let up = place.up().await;
+    assert!(up.status().await.rollout.is_none());
+    assert!(up.status().await.readiness.ready);
+    assert_eq!(up.rollback(false).await.unwrap().to, Some(first));
+    up.serves("v1");
+    assert!(up.promote(second).await.changed);
+    assert_eq!(up.status().await.rollout.unwrap().green, second);
     up.down().await;
 }
 

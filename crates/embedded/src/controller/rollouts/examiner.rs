@@ -1,7 +1,7 @@
 //! Gates that are run once: through the edge, by preview token, remembered for exactly this content; and those that ask a
 //! person.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cutover_engine::{
     config::{ApprovalGate, Gate, GateKind},
@@ -14,6 +14,7 @@ use super::Home;
 use crate::{
     controller::{Inner, gating::word, missing, operation::Operation, unix_ms},
     gates::run_gate,
+    journal::Word,
 };
 
 /// The gates of this machine.
@@ -32,7 +33,11 @@ impl Examiner for GateExaminer {
             return broken(format!("release {} has no gate {}", plan.green, gate.gate));
         };
         match &found.kind {
-            GateKind::Approval(approval) => inner.ask_a_person(id, found, approval).await,
+            GateKind::Approval(approval) => {
+                let (found, approval) = (found.clone(), approval.clone());
+                drop((inner, loaded));
+                self.ask_a_person(id, &found, &approval).await
+            }
             _ => inner.examine(plan, id, found).await.unwrap_or_else(|error| broken(error.to_string())),
         }
     }
@@ -70,38 +75,37 @@ impl Inner {
         self.trouble("journal", kept.err().map(|error| error.to_string()));
         Ok(Examined { verdict, why: result.detail })
     }
+}
 
-    /// Waits for a person's answer, which a restart does not forget.
+impl GateExaminer {
+    /// Waits for a person's answer, which a restart does not forget. Whoever waits here keeps no controller alive.
     async fn ask_a_person(&self, id: &EffectId, gate: &Gate, approval: &ApprovalGate) -> Examined {
+        let ending = || Examined { verdict: Verdict::Error, why: "the program is ending".to_owned() };
         let asks = approval.message.clone().unwrap_or_else(|| "a person has to agree".to_owned());
-        let asked_at = self.rolling.ledger.known().map_or_else(unix_ms, |known| known.state.entered);
-        let green = self.rolling.ledger.known().map(|known| known.state.plan.green);
-        if let Some(green) = green {
-            self.rolling.progress(&green).say(format!("gate {}: waiting for a person: {asks}", gate.name));
+        let Some(known) = self.0.inner().and_then(|inner| inner.rolling.ledger.known()) else {
+            return ending();
+        };
+        let (green, asked_at) = (known.state.plan.green, known.state.entered);
+        let waiting = format!("gate {}: waiting for a person: {asks}", gate.name);
+        if let Some(inner) = self.0.inner() {
+            inner.rolling.progress(&green).say(waiting);
         }
         loop {
-            let rung = self.rolling.words.notified();
+            let Some(inner) = self.0.inner() else { return ending() };
+            let words = Arc::clone(&inner.rolling.words);
+            let rung = words.notified();
             let (rollout, step, name) = (id.rollout.clone(), id.step, gate.name.clone());
-            let word = self.journal.blocking(move |journal| journal.word(&rollout, step, &name)).await;
-            match word {
+            match inner.journal.blocking(move |journal| journal.word(&rollout, step, &name)).await {
                 Ok(Some(word)) => {
-                    self.rolling.accept(None);
-                    let reason = word.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-                    return match word.agrees {
-                        true => {
-                            Examined { verdict: Verdict::Pass, why: format!("{} agreed{reason}", word.who) }
-                        }
-                        false => {
-                            Examined { verdict: Verdict::Fail, why: format!("{} said no{reason}", word.who) }
-                        }
-                    };
+                    inner.rolling.accept(None);
+                    return answer(&word);
                 }
                 Ok(None) => {}
                 Err(error) => return Examined { verdict: Verdict::Error, why: error.to_string() },
             }
+            drop(inner);
             let left = approval.timeout.map(|timeout| {
-                let waited = std::time::Duration::from_millis(unix_ms().saturating_sub(asked_at));
-                timeout.saturating_sub(waited)
+                timeout.saturating_sub(Duration::from_millis(unix_ms().saturating_sub(asked_at)))
             });
             match left {
                 None => rung.await,
@@ -113,6 +117,14 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+fn answer(word: &Word) -> Examined {
+    let reason = word.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    match word.agrees {
+        true => Examined { verdict: Verdict::Pass, why: format!("{} agreed{reason}", word.who) },
+        false => Examined { verdict: Verdict::Fail, why: format!("{} said no{reason}", word.who) },
     }
 }
 

@@ -9,6 +9,7 @@ mod ledger;
 mod platform;
 mod probe;
 mod router;
+mod switched;
 
 use std::{
     collections::BTreeMap,
@@ -56,7 +57,7 @@ pub(super) struct Rolling {
     /// Held while a rollout makes way for another.
     pub(super) opening: tokio::sync::Mutex<()>,
     /// Rung when a person has answered a gate.
-    pub(super) words: Notify,
+    pub(super) words: Arc<Notify>,
     /// Since when releases seem ill.
     unwell: Mutex<BTreeMap<ReleaseId, Instant>>,
 }
