@@ -8,13 +8,13 @@ use std::{
 use cutover_engine::{Error, ErrorKind};
 use serde::de::DeserializeOwned;
 
-use crate::{client::Client, failure::Failure, view::rollout::live::Live};
+use crate::{client::Client, failure::Failure};
 
 /// How long the controller may be away.
 const AWAY: Duration = Duration::from_secs(60);
 
 /// The connection.
-pub(super) struct Link {
+pub(crate) struct Link {
     state: PathBuf,
     client: Client,
     /// Since when there was no answer.
@@ -22,15 +22,19 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(state: PathBuf, client: Client) -> Self {
+    pub(crate) fn new(state: PathBuf, client: Client) -> Self {
         Self { state, client, away: None }
     }
 
-    /// Asks for a document; none while the controller is away.
+    /// Asks for a document; none while the controller is away, of which `note` is told.
     ///
     /// # Errors
     /// What the controller answers, or that it stays away.
-    pub(super) fn ask<T: DeserializeOwned>(&mut self, path: &str, live: &Live) -> Result<Option<T>, Failure> {
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        note: impl Fn(&str),
+    ) -> Result<Option<T>, Failure> {
         let answer = match self.away {
             None => self.client.get(path),
             // It may have come back at another address, with another token.
@@ -42,16 +46,13 @@ impl Link {
         match answer {
             Ok(document) => {
                 if self.away.take().is_some() {
-                    live.note("the controller is back");
+                    note("the controller is back");
                 }
                 Ok(Some(document))
             }
             Err(error) if is_away(&error) => {
                 let since = *self.away.get_or_insert_with(|| {
-                    live.note(&format!(
-                        "the controller does not answer, it is waited for: {}",
-                        error.message
-                    ));
+                    note(&format!("the controller does not answer, it is waited for: {}", error.message));
                     Instant::now()
                 });
                 if since.elapsed() > AWAY { Err(error.into()) } else { Ok(None) }

@@ -5,7 +5,7 @@
 
 pub(crate) mod interrupt;
 mod left;
-mod link;
+pub(crate) mod link;
 
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,9 @@ struct Waiting {
 impl Waiting {
     /// Looks once; the end, if it has come.
     fn look(&mut self) -> Result<Option<Waited>, Failure> {
-        let Some(status) = self.link.ask::<Status>("/v1/status", &self.live)? else { return Ok(None) };
+        let Some(status) = self.link.ask::<Status>("/v1/status", |line| self.live.note(line))? else {
+            return Ok(None);
+        };
         let Some(rollout) = self.rollout(&status)? else {
             return Ok(self.without_rollout()?.map(|outcome| self.end(outcome)));
         };
@@ -131,13 +133,16 @@ impl Waiting {
         let id = self.wanted.rollout.as_ref().or(self.seen.as_ref().map(|view| &view.id));
         if let Some(id) = id {
             let path = verb::rollout_path(id);
-            return Ok(self.link.ask::<RolloutStory>(&path, &self.live)?.map(|story| story.rollout));
+            return Ok(self
+                .link
+                .ask::<RolloutStory>(&path, |line| self.live.note(line))?
+                .map(|story| story.rollout));
         }
         let newest = Some(status.rollout.as_ref().map(|view| view.id.clone()));
         if self.vain == newest {
             return Ok(None);
         }
-        let all = self.link.ask::<Vec<RolloutView>>("/v1/rollouts?limit=100", &self.live)?;
+        let all = self.link.ask::<Vec<RolloutView>>("/v1/rollouts?limit=100", |line| self.live.note(line))?;
         let found = all.as_ref().and_then(|all| all.iter().find(|view| is_it(view))).cloned();
         if found.is_none() && all.is_some() {
             self.vain = newest;
@@ -166,7 +171,9 @@ impl Waiting {
     /// Of a release that never had a rollout, its own state tells.
     fn without_rollout(&mut self) -> Result<Option<Outcome>, Failure> {
         let id = self.wanted.release;
-        let Some(all) = self.link.ask::<Vec<Release>>("/v1/releases", &self.live)? else { return Ok(None) };
+        let Some(all) = self.link.ask::<Vec<Release>>("/v1/releases", |line| self.live.note(line))? else {
+            return Ok(None);
+        };
         match left::state(&verb::pick(all, id.as_str())?) {
             left::State::Active => Ok(Some(Outcome::Active)),
             left::State::Pending => Ok(None),
@@ -176,7 +183,7 @@ impl Waiting {
     }
 
     fn how_it_was_left(&mut self) -> Result<Option<Outcome>, Failure> {
-        let history = self.link.ask::<Vec<_>>("/v1/history?limit=1000", &self.live)?;
+        let history = self.link.ask::<Vec<_>>("/v1/history?limit=1000", |line| self.live.note(line))?;
         Ok(history.map(|history| left::how(&history, self.wanted.release)))
     }
 

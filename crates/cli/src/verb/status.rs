@@ -1,4 +1,4 @@
-//! `cutover status`: what is served to whom.
+//! `cutover status`: what is served to whom, where the rollout stands, whether a rollback would work.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crate::{
     args::Output,
     context::Context,
     failure::{Exit, Failure},
+    follow::link::Link,
     view::status,
 };
 
@@ -29,8 +30,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
         context.show(&status::StatusView(now));
         return Ok(Exit::Done);
     }
+    let mut link = Link::new(context.places()?.state, client);
     loop {
-        let view = status::StatusView(client.get("/v1/status")?);
+        let Some(now) = link.ask::<Status>("/v1/status", |line| context.say(line))? else {
+            std::thread::sleep(PAUSE);
+            continue;
+        };
+        let view = status::StatusView(now);
         let shown = match context.output {
             Output::Human => status::redraw(&view),
             Output::Json => crate::view::show_line(&view),

@@ -90,18 +90,24 @@ fn share(status: &Status, release: cutover_routing::ReleaseId) -> String {
     }
 }
 
-/// Draws a status over the one drawn before: the screen is cleared first, on a terminal.
+/// Draws a status over the one drawn before, on a terminal: line by line, so that nothing flickers.
 ///
 /// # Errors
 /// When nobody reads any more.
 pub(crate) fn redraw(view: &StatusView) -> std::io::Result<()> {
     let text = super::render(view, crate::args::Output::Human, Page::now());
-    let mut stdout = anstream::stdout();
-    if std::io::stdout().is_terminal() {
-        stdout.write_all(b"\x1b[H\x1b[2J")?;
-    }
+    let mut stdout = std::io::stdout();
+    // Where colours are not wanted the screen is drawn over all the same.
+    let plain = anstream::AutoStream::choice(&stdout) == anstream::ColorChoice::Never;
+    let text = if plain { anstream::adapter::strip_str(&text).to_string() } else { text };
+    let text = if stdout.is_terminal() { over(&text) } else { text };
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
+}
+
+/// A text that replaces what is on the screen: from its first line, each cleared behind its end, and all below.
+fn over(text: &str) -> String {
+    format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
 }
 
 #[cfg(test)]
@@ -229,6 +235,11 @@ pub(crate) mod tests {
         let text = render(&view, Output::Human, Page::at(120_000));
         assert!(text.contains("\nrollback would go to bbbbbbbb\n"), "{text}");
         assert!(!text.contains("rollout"), "{text}");
+    }
+
+    #[test]
+    fn a_picture_is_drawn_over_the_one_before() {
+        assert_eq!(over("a\nb\n"), "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(crate) fn line(gate: &GateView) -> String {
 pub(crate) fn numbers(gate: &GateView) -> Option<String> {
     let evidence @ EvidenceView { green_visitors, green_failed, blue_visitors, blue_failed, .. } =
         gate.evidence?;
+    if green_visitors + blue_visitors == 0 {
+        return None;
+    }
     let line = format!(
         "green {green_visitors} visits, {green_failed} failed; blue {blue_visitors} visits, {blue_failed} failed; \
          evidence for fail {}, for pass {}; {} old",
