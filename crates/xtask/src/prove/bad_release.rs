@@ -54,10 +54,10 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     let slow: usize = bad.iter().map(|one| one.slow).sum();
     let mut facts = format!(
         "{bad_runs} runs of a bad release at {} and {arrivals} visits/s: from its first bad request to share 0 median \
-         {:.1} s, worst {:.1} s; {met} of {all} visitors met it ({:.1} %), {failed} requests failed and {slow} were slow",
+         {}, worst {}; {met} of {all} visitors met it ({:.1} %), {failed} requests failed and {slow} were slow",
         FIRST_STEP.0,
-        quantile(&detected, 0.5),
-        quantile(&detected, 1.0),
+        seconds(quantile(&detected, 0.5)),
+        seconds(quantile(&detected, 1.0)),
         100.0 * part(met, all),
     );
     if good_runs > 0 {
@@ -68,6 +68,10 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     }
     wrong.truncate(12);
     Ok(Found { facts, wrong })
+}
+
+fn seconds(value: f64) -> String {
+    if value.is_nan() { "never".to_owned() } else { format!("{value:.1} s") }
 }
 
 fn part(of: usize, all: usize) -> f64 {
@@ -175,7 +179,8 @@ impl Repetition {
 fn repetition(setup: &Setup, variant: &str, arrivals: u32, seed: u64) -> Result<Repetition, String> {
     let steps = Steps {
         strategy: "5%, 25%, 50%, 100%",
-        hold: if setup.quick && variant != "bad" { "2s" } else { "20s" },
+        // Where nobody is listened to, the bad one goes all the way: soon.
+        hold: if setup.sabotage || (setup.quick && variant != "bad") { "2s" } else { "20s" },
         bake: "2s",
         quiet: "10m",
         worse_by: if setup.quick { "2%" } else { "1%" },

@@ -152,12 +152,18 @@ async fn round(
         _ => "two",
     };
     services.note(&before);
+    let earlier = newest(world)?.map(|seen| seen.id);
+    let is_new = |seen: &Seen| earlier.as_ref() != Some(&seen.id);
     let mut command = begin(world, scene, other, rng).await?;
     let longest = scene.longest(rng);
     let delay = rng.below(longest);
     tokio::time::sleep(Duration::from_millis(delay)).await;
     let generation = world.api("/v1/status").map(|status| status["generation"].as_u64());
-    let phase = newest(world).ok().flatten().map_or_else(|| "none".to_owned(), |seen| seen.phase);
+    let phase = newest(world)
+        .ok()
+        .flatten()
+        .filter(is_new)
+        .map_or_else(|| "not yet begun".to_owned(), |seen| seen.phase);
     *log.phases.entry(phase.clone()).or_default() += 1;
     let at = Instant::now();
     world.kill();
@@ -184,14 +190,19 @@ async fn round(
     }
     let end = follow(world, TO_THE_END, |_| (), Seen::rests).await.map_err(|e| format!("{killed}: {e}"))?;
     log.to_the_end.push(at.elapsed().as_secs_f64());
-    *log.ends.entry(end.phase.clone()).or_default() += 1;
+    // Killed before the command was taken: the newest is still the one before, which has long ended.
+    let begun = is_new(&end);
+    *log.ends.entry(if begun { end.phase.clone() } else { "not begun".to_owned() }).or_default() += 1;
     // Whoever asked to go back and was told that it is done must find it done; and a rollout that nobody sent back came
     // back for a reason that has to be told.
     let back = matches!(scene, Scene::BackAfterwards | Scene::BackFromTheMiddle);
+    if accepted && !begun {
+        log.wrong.push(format!("{killed}: the command was accepted, and there is no rollout"));
+    }
     if back && accepted && end.phase != "rolled-back" {
         log.wrong.push(format!("{killed}: the rollback was accepted, and the rollout is {}", end.phase));
     }
-    if !back && end.phase == "rolled-back" {
+    if begun && !back && end.phase == "rolled-back" {
         log.sent_back.push(format!("{killed}: {}", end.undo.clone().unwrap_or_default()));
     }
     if end.phase == "held" && end.waiting.is_empty() {
@@ -253,7 +264,7 @@ fn judge(rounds: u32, log: Log, sights: &[Sight], tables: &pins::Seen) -> Found 
             mixed.len()
         ));
     }
-    let pins = pins::check(sights, tables);
+    let pins = pins::check(sights, tables, |sight| kills.iter().any(|kill| kill.touches(sight)));
     wrong.extend(pins.wrong);
     let unanswered = cut.iter().filter(|sight| sight.status == 0).count();
     let stale = sights.iter().filter(|sight| sight.stale).count();
@@ -271,7 +282,8 @@ fn judge(rounds: u32, log: Log, sights: &[Sight], tables: &pins::Seen) -> Found 
     let facts = format!(
         "{} kills of {rounds}, ends {}; {} requests of {} visitors, {} failed outside kills; {} cut by kills ({} without an \
          answer, {} answered while services started), healthy again after {:.1} s (median), {:.1} s at most, at the end \
-         after {:.0} s (median); {} moves of pinned visitors, {} pins of tables nobody saw, {} mixed answers, {stale} stale",
+         after {:.0} s (median); {} moves of pinned visitors, {} of them off a release whose services had not started again, {} pins of \
+         tables nobody saw, {} mixed answers, {stale} stale",
         kills.len(),
         ends.iter().map(|(end, count)| format!("{count} {end}")).collect::<Vec<_>>().join(", "),
         sights.len(),
@@ -284,6 +296,7 @@ fn judge(rounds: u32, log: Log, sights: &[Sight], tables: &pins::Seen) -> Found 
         super::rollouts::quantile(&away, 1.0),
         super::rollouts::quantile(&to_the_end, 0.5),
         pins.moves,
+        pins.off_the_ill,
         pins.unseen,
         mixed.len(),
     );

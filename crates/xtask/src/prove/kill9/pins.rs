@@ -89,12 +89,15 @@ pub(super) struct Pins {
     pub(super) wrong: Vec<String>,
     /// Visitors with a pin who were given another release.
     pub(super) moves: u64,
+    /// Those of them who were given the default because the services of the table's release had not started again.
+    pub(super) off_the_ill: u64,
     /// Pins of a generation whose table was never seen: too short-lived.
     pub(super) unseen: u64,
 }
 
-/// Judges every page load.
-pub(super) fn check(sights: &[Sight], seen: &Seen) -> Pins {
+/// Judges every page load. `recovering` says of one whether services may have been starting again: only then may the edge
+/// give another release than the table's, the default, for want of health.
+pub(super) fn check(sights: &[Sight], seen: &Seen, recovering: impl Fn(&Sight) -> bool) -> Pins {
     let mut pins = Pins::default();
     let mut kinds: BTreeMap<&'static str, (u64, String)> = BTreeMap::new();
     let mut complain = |kind: &'static str, sight: &Sight| {
@@ -115,6 +118,11 @@ pub(super) fn check(sights: &[Sight], seen: &Seen) -> Pins {
             match seen.tables.get(&got.generation) {
                 None => pins.unseen += 1,
                 Some(table) if table.target(got.bucket) == Some(got.release) => {}
+                Some(table)
+                    if sight.reason == "unhealthy" && table.default == Some(release) && recovering(sight) =>
+                {
+                    pins.off_the_ill += 1;
+                }
                 Some(_) => complain("visitors were sent where their table does not send them", sight),
             }
         }
@@ -139,4 +147,111 @@ pub(super) fn check(sights: &[Sight], seen: &Seen) -> Pins {
     pins.wrong =
         kinds.iter().map(|(kind, (count, first))| format!("{count} {kind}, the first: {first}")).collect();
     pins
+}
+
+#[cfg(test)]
+mod tests {
+    use cutover_routing::{Edit, Pin, ReleaseId, Slot, edit};
+
+    use super::*;
+
+    fn id(text: &str) -> ReleaseId {
+        text.parse().unwrap()
+    }
+
+    /// Tables of a rollout that was seen: everybody on blue, then all on green.
+    fn seen(begin: Instant) -> Seen {
+        let (blue, green) = (id("blue0001"), id("green002"));
+        let mut seen = Seen::default();
+        let mut table = Table::empty();
+        let edits = [
+            Edit::Stage { release: blue, slot: Some(Slot::Blue) },
+            Edit::MakeCandidate { release: blue },
+            Edit::Promote { release: blue },
+            Edit::Stage { release: green, slot: Some(Slot::Green) },
+            Edit::MakeCandidate { release: green },
+            Edit::Promote { release: green },
+        ];
+        for (number, one) in edits.iter().enumerate() {
+            table = edit(&table, one, number as u64 + 1).unwrap();
+            seen.times.push((begin + Duration::from_secs(number as u64), table.generation));
+            seen.tables.insert(table.generation, table.clone());
+        }
+        seen
+    }
+
+    /// A page load at a second, by somebody who held a pin and got one.
+    fn load(begin: Instant, second: f64, release: &str, held: Option<&str>, got: Option<&str>) -> Sight {
+        let at = begin + Duration::from_secs_f64(second);
+        let pin = |text: &str| Pin::parse(text).unwrap();
+        Sight {
+            visitor: 1,
+            visit: 1,
+            path: "/",
+            sent: at,
+            done: at + Duration::from_millis(3),
+            status: 200,
+            lost: None,
+            release: Some(id(release)),
+            said: None,
+            document: None,
+            stale: false,
+            reason: String::new(),
+            held: held.map(pin),
+            got: got.map(pin),
+        }
+    }
+
+    #[test]
+    fn visitors_who_stay_and_visitors_whom_the_table_moves_are_right() {
+        let begin = Instant::now();
+        let sights = [
+            load(begin, 3.5, "blue0001", None, Some("1.blue0001.7.3")),
+            load(begin, 4.0, "blue0001", Some("1.blue0001.7.3"), None),
+            load(begin, 5.5, "green002", Some("1.blue0001.7.3"), Some("1.green002.7.6")),
+            load(begin, 6.0, "green002", Some("1.green002.7.6"), None),
+        ];
+        let pins = check(&sights, &seen(begin), |_| false);
+        assert_eq!((pins.wrong, pins.moves, pins.unseen), (Vec::<String>::new(), 1, 0));
+    }
+
+    #[test]
+    fn the_default_for_want_of_health_is_right_only_while_services_start() {
+        let begin = Instant::now();
+        let mut ill = load(begin, 4.0, "blue0001", None, Some("1.blue0001.7.5"));
+        ill.reason = "unhealthy".to_owned();
+        let mut seen = seen(begin);
+        let wide = Edit::SetShare { release: id("green002"), width: 10_000 };
+        let moved = edit(&seen.tables[&5], &wide, 6).unwrap();
+        seen.tables.insert(5, Table { generation: 5, ..moved });
+        assert_eq!(check(&[ill.clone()], &seen, |_| true).off_the_ill, 1);
+        assert!(check(&[ill.clone()], &seen, |_| true).wrong.is_empty());
+        assert_eq!(check(&[ill], &seen, |_| false).wrong.len(), 1);
+    }
+
+    #[test]
+    fn each_way_of_losing_a_visitor_is_found() {
+        let begin = Instant::now();
+        let held = Some("1.blue0001.7.3");
+        let wrongs = [
+            (load(begin, 4.0, "blue0001", held, Some("1.blue0001.8.3")), "drawn again"),
+            (load(begin, 5.5, "green002", held, None), "moved without being pinned"),
+            (
+                load(begin, 4.0, "green002", held, Some("1.green002.7.5")),
+                "where their table does not send them",
+            ),
+            (
+                load(begin, 5.5, "blue0001", Some("1.green002.7.6"), Some("1.blue0001.7.5")),
+                "older generation",
+            ),
+            (load(begin, 9.0, "blue0001", held, None), "stayed where no table"),
+            (load(begin, 4.0, "green002", held, Some("1.blue0001.7.3")), "another release than theirs"),
+        ];
+        for (sight, what) in wrongs {
+            let pins = check(&[sight], &seen(begin), |_| false);
+            assert!(pins.wrong.iter().any(|wrong| wrong.contains(what)), "{what}: {:?}", pins.wrong);
+        }
+        let unknown = load(begin, 4.0, "blue0001", None, Some("1.blue0001.7.99"));
+        assert_eq!(check(&[unknown], &seen(begin), |_| false).unseen, 1);
+    }
 }
