@@ -137,6 +137,15 @@ impl Inner {
             step.at = cutover_engine::control::StepAt::Next;
         }
         self.add_calls(&plan, &mut steps)?;
+        if green.is_none() {
+            let calls = steps.iter_mut().flat_map(|step| {
+                let calls = step.calls.iter_mut().flat_map(|call| [&mut call.does, &mut call.reverse]);
+                calls.chain([&mut step.does])
+            });
+            for words in calls {
+                *words = words.replace(stand_in.as_str(), "the new release");
+            }
+        }
         let mut warnings = Vec::new();
         for one in planning::forecast(&snapshot, &plan, &traffic) {
             let told = forecast(&one);

@@ -99,7 +99,7 @@ async fn a_service_that_dies_comes_back_at_its_new_address() {
 
 async fn a_green_that_does_not_start_leaves_blue_serving() {
     let place = Place::new();
-    place.describe(&Extra { service: "start_timeout = \"300ms\"", ..Extra::default() });
+    place.describe(&Extra { service: "start_timeout = \"1500ms\"", ..Extra::default() });
     let up = place.up().await;
     up.release(&place, "v1").await;
     let green = up.stage(&place, "v2").await;

@@ -17,6 +17,7 @@ use crate::{
 tests!(
     a_release_that_fails_more_of_its_visitors_is_left_without_a_person,
     a_number_of_the_edge_beyond_its_limit_sends_visitors_back,
+    where_nobody_comes_made_up_visitors_are_compared_if_that_is_wanted,
     a_journal_from_before_there_were_rollouts_still_leads_back,
     a_release_that_turns_ill_is_left_without_a_person,
     a_release_that_lost_files_while_it_baked_is_left_without_a_person,
@@ -90,6 +91,27 @@ async fn a_number_of_the_edge_beyond_its_limit_sends_visitors_back() {
     up.until(|rollout| rollout.share == 0).await;
     assert_eq!(up.status().await.active, Some(first));
     up.down().await;
+}
+
+async fn where_nobody_comes_made_up_visitors_are_compared_if_that_is_wanted() {
+    let gates = "[[gate]]\nname = \"errors\"\ncompare = { metric = \"errors\", worse_by = \"10%\" }\nat = [\"steps\"]\n\
+                 low_traffic = \"synthetic\"\n[[gate]]\nname = \"asked\"\nrequired = false\n\
+                 http = { path = \"/api/flaky\", status = 200 }\n";
+    for (version, good) in [("good2", true), ("bad2", false)] {
+        let place = Place::new();
+        place.describe(&steps("50%, 100%", "1s", gates));
+        let up = place.up().await;
+        let first = up.release(&place, "v1").await;
+        let second = up.deploy(&place, version).await.unwrap().stage.release.id;
+        let end = up.until(|rollout| rollout.promoted || rollout.undo.is_some()).await;
+        assert_eq!(end.promoted, good, "{end:?}");
+        assert_eq!(up.edge.usage(&second).requests, 0, "they are nobody's visit");
+        let story = format!("{:?}", up.control.explain_rollout(&end.id).await.unwrap().lines);
+        assert!(story.contains("made up"), "{story}");
+        up.until(|rollout| rollout.promoted || rollout.share == 0).await;
+        assert_eq!(up.status().await.active, Some(if good { second } else { first }));
+        up.down().await;
+    }
 }
 
 async fn a_journal_from_before_there_were_rollouts_still_leads_back() {

@@ -80,7 +80,7 @@ async fn the_same_content_is_the_same_release() {
 
 async fn a_service_that_is_never_healthy_changes_nothing() {
     let place = Place::new();
-    place.describe(&Extra { service: "start_timeout = \"300ms\"", ..Extra::default() });
+    place.describe(&Extra { service: "start_timeout = \"1500ms\"", ..Extra::default() });
     let up = place.up().await;
     up.release(&place, "v1").await;
     let before = up.control.table().await.unwrap();

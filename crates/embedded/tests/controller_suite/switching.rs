@@ -170,7 +170,7 @@ async fn a_gate_that_passed_is_not_run_again() {
 
 async fn an_unhealthy_release_is_not_promoted() {
     let place = Place::new();
-    place.describe(&Extra { service: "start_timeout = \"500ms\"", ..Extra::default() });
+    place.describe(&Extra { service: "start_timeout = \"1500ms\"", ..Extra::default() });
     let up = place.up().await;
     up.release(&place, "v1").await;
     let green = up.stage(&place, "v2").await;

@@ -5,6 +5,7 @@
 
 mod examiner;
 mod journal;
+mod lease;
 mod ledger;
 mod platform;
 mod probe;
@@ -31,8 +32,8 @@ use super::{Inner, keys::random_name, locked};
 use crate::rollouts::{RolloutLease, SystemClock};
 
 use self::{
-    examiner::GateExaminer, journal::ToldJournal, platform::LocalPlatform, probe::EdgeProbe,
-    router::EdgeRouter,
+    examiner::GateExaminer, journal::ToldJournal, lease::LocalLease, platform::LocalPlatform,
+    probe::EdgeProbe, router::EdgeRouter,
 };
 
 pub(super) use ledger::{Known, Ledger};
@@ -96,7 +97,12 @@ impl Inner {
     /// Takes the lease and goes on with what is open.
     pub(super) async fn start_rollouts(self: &Arc<Self>) -> Result<(), Error> {
         // The lock on the state directory is held: whoever had the lease is gone.
-        self.journal.blocking(crate::journal::Journal::end_lease).await?;
+        let ended = self.journal.blocking(crate::journal::Journal::end_lease).await;
+        if ended.is_err() && self.reserve.give_back() {
+            self.journal.blocking(crate::journal::Journal::end_lease).await?;
+        } else {
+            ended?;
+        }
         let owner = format!("{}-{}", std::process::id(), random_name()?);
         let look = u64::try_from(self.options.pace.as_millis()).unwrap_or(u64::MAX);
         let options = Options { look: Millis(look), ..Options::new(owner) };
@@ -137,7 +143,7 @@ impl Inner {
 #[derive(Debug)]
 pub(super) struct LocalPorts {
     journal: ToldJournal,
-    lease: RolloutLease,
+    lease: LocalLease,
     router: EdgeRouter,
     platform: LocalPlatform,
     probe: EdgeProbe,
@@ -150,7 +156,7 @@ impl LocalPorts {
         let weak = Home(Arc::downgrade(inner));
         Self {
             journal: ToldJournal::new(weak.clone(), Arc::clone(&inner.journal)),
-            lease: RolloutLease::new(Arc::clone(&inner.journal)),
+            lease: LocalLease::new(weak.clone(), RolloutLease::new(Arc::clone(&inner.journal))),
             router: EdgeRouter(weak.clone()),
             platform: LocalPlatform(weak.clone()),
             probe: EdgeProbe::new(weak.clone()),
@@ -162,7 +168,7 @@ impl LocalPorts {
 
 impl ports::Ports for LocalPorts {
     type Journal = ToldJournal;
-    type Lease = RolloutLease;
+    type Lease = LocalLease;
     type Router = EdgeRouter;
     type Platform = LocalPlatform;
     type Probe = EdgeProbe;
@@ -172,7 +178,7 @@ impl ports::Ports for LocalPorts {
     fn journal(&self) -> &ToldJournal {
         &self.journal
     }
-    fn lease(&self) -> &RolloutLease {
+    fn lease(&self) -> &LocalLease {
         &self.lease
     }
     fn router(&self) -> &EdgeRouter {

@@ -27,7 +27,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Made-up visitors in each window.
-const MADE_UP: u32 = 8;
+const MADE_UP: u32 = 40;
+
+/// Paths each of them asks for, at most.
+const PATHS: usize = 8;
 
 /// The edge and the metrics it is asked for.
 #[derive(Debug)]
@@ -213,6 +216,26 @@ impl Inner {
         let green = target(compared.green).await.map_err(|error| error.to_string())?;
         let blue = target(blue).await.map_err(|error| error.to_string())?;
         let slow = Duration::from_millis(compared.slow_over.0);
-        synthetic::visits(&green, &blue, &["/".to_owned()], first, MADE_UP, slow).await
+        let paths = match self.load(&compared.green).await {
+            Ok(loaded) => paths(&loaded.snapshot.gates),
+            Err(error) => return Err(error.to_string()),
+        };
+        synthetic::visits(&green, &blue, &paths, first, MADE_UP, slow).await
     }
+}
+
+/// What made-up visitors ask for: the start page, and what the release's other gates ask for.
+fn paths(gates: &[Gate]) -> Vec<String> {
+    let asked = gates.iter().flat_map(|gate| match &gate.kind {
+        GateKind::Http { path, .. } => vec![path.clone()],
+        GateKind::Load(load) => load.paths.clone(),
+        _ => Vec::new(),
+    });
+    let mut paths = vec!["/".to_owned()];
+    for path in asked {
+        if !paths.contains(&path) && paths.len() < PATHS {
+            paths.push(path);
+        }
+    }
+    paths
 }
