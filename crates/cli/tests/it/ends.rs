@@ -1,16 +1,13 @@
 //! How `deploy` and `wait` end, whatever a rollout comes to: by a controller that plays a script.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    process::{Child, Stdio},
-};
+use std::{io::BufRead, process::Child};
 
 use cutover_engine::control::{HistoryEntry, RolloutView};
 use serde_json::{Value, json};
 
 use crate::{
     scripted::{BLUE, GREEN, Scripted, asking, back, baked, going_back, held, holding, superseded},
-    support::Sandbox,
+    support::{Sandbox, end, until_it_says},
 };
 
 /// What a command says when it meets these pictures, with its exit code.
@@ -147,29 +144,6 @@ fn a_deployment_that_waits_is_one_result_with_the_rollout_seen_last() {
     }
     let timed_out = shown(&[holding()], &["deploy", "--wait", "--timeout", "200ms"]);
     assert!(timed_out.starts_with("exit 6\n"), "{timed_out}");
-}
-
-/// Starts a command and waits for the first line it says on stderr that has these words.
-fn until_it_says(
-    sandbox: &Sandbox,
-    words: &[&str],
-    said: &str,
-) -> (Child, BufReader<std::process::ChildStderr>) {
-    let mut child = sandbox.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut err = BufReader::new(child.stderr.take().unwrap());
-    let mut all = String::new();
-    while !all.contains(said) {
-        assert!(err.read_line(&mut all).unwrap() > 0, "{words:?} ended: {all}");
-    }
-    (child, err)
-}
-
-/// The exit code and what stdout and the rest of stderr had.
-fn end(mut child: Child, mut err: impl Read) -> (Option<i32>, String, String) {
-    let (mut out, mut said) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    err.read_to_string(&mut said).unwrap();
-    (child.wait().unwrap().code(), out, said)
 }
 
 fn interrupt(child: &Child) {

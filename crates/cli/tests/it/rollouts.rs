@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{SITE_ONLY, Sandbox, eventually};
+use crate::support::{SITE_ONLY, Sandbox, end, eventually, until_it_says};
 
 /// A site with this strategy and gates.
 fn app(strategy: &str, more: &str) -> Sandbox {
@@ -103,6 +103,21 @@ fn a_newer_release_supersedes_the_one_on_its_way() {
 }
 
 #[test]
+fn a_wait_outlives_a_killed_up_and_so_does_the_rollout() {
+    let sandbox = app("50% for 1s, 100%", "");
+    let up = sandbox.up();
+    with_first(&sandbox);
+    sandbox.json(&["deploy", "--name", "two"]);
+    let (waiting, err) = until_it_says(&sandbox, &["wait", "--release", "two"], "shift 1 of 1");
+    up.kill();
+    let up = sandbox.up();
+    let (code, out, err) = end(waiting, err);
+    assert_eq!(code, Some(0), "{out} {err}");
+    assert!(out.contains(" is active"), "{out} {err}");
+    assert_eq!(up.end(), 0);
+}
+
+#[test]
 fn promote_alone_lets_the_open_rollout_go_on() {
     let sandbox = app("20% for 1h, 50% for 1h, 100%", "");
     let up = sandbox.up();
@@ -126,7 +141,8 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     assert!(plan["steps"].as_array().unwrap().len() > 8, "{plan}");
     assert!(plan["shortest_ms"].as_u64().unwrap() >= 180_000, "{plan}");
     let done = sandbox.run(&["plan"]);
-    assert!(done.out.contains("send 50% of visitors"), "{done:?}");
+    assert!(done.out.contains("send 50% of visitors to the new release"), "{done:?}");
+    assert!(!done.out.contains("00000000"), "{done:?}");
     assert_eq!(sandbox.json(&["history"]), before);
     assert_eq!(up.end(), 0);
 }

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -236,6 +236,29 @@ pub(crate) fn get(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answe
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
     Answer { status, headers, body: body.to_owned() }
+}
+
+/// Starts a command and waits for the first line it says on stderr that has these words.
+pub(crate) fn until_it_says(
+    sandbox: &Sandbox,
+    words: &[&str],
+    said: &str,
+) -> (Child, BufReader<ChildStderr>) {
+    let mut child = sandbox.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut all = String::new();
+    while !all.contains(said) {
+        assert!(err.read_line(&mut all).unwrap() > 0, "{words:?} ended: {all}");
+    }
+    (child, err)
+}
+
+/// The exit code and what stdout and the rest of stderr had.
+pub(crate) fn end(mut child: Child, mut err: impl Read) -> (Option<i32>, String, String) {
+    let (mut out, mut said) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    err.read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), out, said)
 }
 
 /// Waits for something that must come.
