@@ -1,6 +1,6 @@
 //! Opening a rollout: whoever is in the way gives way first, and what it goes from is known only then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cutover_engine::{
     Error, ErrorKind,
@@ -20,6 +20,9 @@ use super::{
     promote::{promotable, unchanged},
     rollouts::{Asked, Known},
 };
+
+/// How long a rollout may take to give way: visitors have to go back, and a release may have to be stood up for that.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a rollout is opened with.
 #[derive(Debug)]
@@ -108,10 +111,19 @@ impl Inner {
 
     /// Waits until the rollout before this one is over.
     async fn step_aside(&self, successor: &RolloutId) -> Result<(), Error> {
-        match self.runner()?.make_way(successor).await {
+        let made = tokio::time::timeout(PATIENCE, self.runner()?.make_way(successor)).await;
+        match made {
             // It ended while it was told to.
-            Err(_) if self.rolling.ledger.known().is_some_and(|known| !known.can_go_back()) => Ok(()),
-            other => other,
+            Ok(Err(_)) if self.rolling.ledger.known().is_some_and(|known| !known.can_go_back()) => Ok(()),
+            Ok(other) => other,
+            Err(_) => {
+                let now = self.runner()?.now();
+                let why = now.map(|now| story::view(&now).waiting).unwrap_or_default();
+                let what = "the rollout in progress does not come to an end";
+                Err(Error::new(ErrorKind::Unavailable, "CUT0531", what)
+                    .because(why)
+                    .hint("visitors have to be back before another rollout begins; `cutover status` says what keeps them"))
+            }
         }
     }
 

@@ -138,6 +138,9 @@ impl Inner {
         }
         self.add_calls(&plan, &mut steps)?;
         if green.is_none() {
+            steps.iter_mut().for_each(|step| unnamed(step, &stand_in));
+        }
+        if green.is_none() {
             let calls = steps.iter_mut().flat_map(|step| {
                 let calls = step.calls.iter_mut().flat_map(|call| [&mut call.does, &mut call.reverse]);
                 calls.chain([&mut step.does])
@@ -218,6 +221,15 @@ impl Inner {
     }
 }
 
+/// A release that is not there yet, in words instead of the name that stands for it.
+fn unnamed(step: &mut cutover_engine::control::StepView, stand_in: &ReleaseId) {
+    let say = |text: &mut String| *text = text.replace(stand_in.as_str(), "the new release");
+    say(&mut step.does);
+    for call in &mut step.calls {
+        [&mut call.does, &mut call.reverse, &mut call.meanwhile].into_iter().for_each(say);
+    }
+}
+
 fn forecast(one: &planning::StepForecast) -> String {
     let time = |time: Option<cutover_engine::rollout::Millis>| {
         time.map_or_else(|| "a time nobody knows without traffic".to_owned(), |time| format!("about {time}"))
@@ -236,4 +248,33 @@ fn forecast(one: &planning::StepForecast) -> String {
         number(one.to_fail),
         time(one.time_to_fail)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use cutover_engine::{
+        control::{StepAt, StepView},
+        ports::Call,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_release_that_is_not_staged_is_not_named_by_what_stands_for_it() {
+        let mut step = StepView {
+            stage: "prepare".to_owned(),
+            does: "stand 00000000 up".to_owned(),
+            at: StepAt::Next,
+            hold_ms: None,
+            calls: vec![Call {
+                does: "send 5% to 00000000".to_owned(),
+                reverse: "cutover rollback".to_owned(),
+                meanwhile: "nothing".to_owned(),
+            }],
+            forecast: Vec::new(),
+        };
+        unnamed(&mut step, &"00000000".parse().unwrap());
+        assert_eq!(step.does, "stand the new release up");
+        assert_eq!(step.calls[0].does, "send 5% to the new release");
+    }
 }
