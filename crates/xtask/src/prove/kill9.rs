@@ -86,6 +86,8 @@ struct Kill {
     at: Instant,
     /// When everything was healthy again.
     healthy: Instant,
+    /// What it interrupted.
+    what: String,
 }
 
 impl Kill {
@@ -175,8 +177,9 @@ async fn round(
     world.up()?;
     let accepted = command.wait().is_ok_and(|status| status.success());
     world.settled()?;
-    log.kills.push(Kill { at, healthy: Instant::now() });
+    let healthy = Instant::now();
     let killed = format!("killed in a {} ({phase}), {delay} ms after the command", scene.name());
+    log.kills.push(Kill { at, healthy, what: killed.clone() });
     let after = world.api("/v1/status")?;
     services.note(&after);
     if let Ok(Some(generation)) = generation
@@ -277,6 +280,10 @@ fn judge(rounds: u32, log: Log, sights: &[Sight], tables: &pins::Seen) -> Found 
     println!("the rollouts ended: {ends:?}; sent back by nobody's command: {}", sent_back.len());
     for line in sent_back.iter().take(5) {
         println!("  {line}");
+    }
+    let slowest = kills.iter().max_by_key(|kill| kill.healthy - kill.at);
+    if let Some(kill) = slowest {
+        println!("longest without health: {:.1} s, {}", (kill.healthy - kill.at).as_secs_f64(), kill.what);
     }
     wrong.truncate(12);
     let facts = format!(
