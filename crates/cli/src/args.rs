@@ -96,7 +96,7 @@ pub(crate) enum Verb {
     /// Stop the open rollout where it is
     Pause(verb::pause::Args),
     /// Let a rollout that is paused or held go on
-    Resume(verb::resume::Args),
+    Resume(verb::pause::Args),
     /// Answer a gate that asks a person
     Approve(verb::approve::Args),
     /// Take visitors back to the release before, from any step and after the promotion

@@ -8,7 +8,7 @@ use crate::{
     view::rollout::report::Told,
 };
 
-/// Options of `pause`.
+/// Options of `pause`, also of `resume`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Why; recorded
@@ -17,8 +17,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    say(context, "/v1/pause", args)
+}
+
+/// Says a word to the open rollout and shows what it did.
+pub(super) fn say(context: &Context, path: &str, args: &Args) -> Result<Exit, Failure> {
     let request = PauseRequest { reason: args.reason.clone() };
-    let report: RolloutReport = context.client()?.post("/v1/pause", &request)?;
+    let report: RolloutReport = context.client()?.post(path, &request)?;
     context.show(&Told(report));
     Ok(Exit::Done)
 }
