@@ -434,6 +434,39 @@ fn the_way_back_is_tried_until_it_is_there() {
 }
 
 #[test]
+fn a_way_back_that_cannot_be_had_lets_a_newer_rollout_have_visitors() {
+    use cutover_rollout::{Effect, End, Outcome};
+    for promoted in [false, true] {
+        let mut run = gradual();
+        run.until(|run| if promoted { run.state().promoted } else { run.world.share() == 2_500 });
+        run.effects.clear();
+        run.crash();
+        assert!(run.happen(&rollback(None)));
+        let by: cutover_rollout::RolloutId = "ro-next".parse().unwrap();
+        assert!(run.happen(&Event::Supersede { by: by.clone() }));
+        let mut tries = 0;
+        while run.state().ended.is_none() {
+            match run.effects.pop() {
+                Some(Effect::Do { id, .. }) => {
+                    tries += 1;
+                    let outcome = Outcome::Failed { why: "blue does not start".to_owned(), lasting: false };
+                    assert!(run.happen(&Event::Outcome { id, outcome }));
+                }
+                Some(other) => run.perform(&other),
+                None => {
+                    run.now = run.state().wake().expect("it wants to be asked again");
+                    run.look();
+                }
+            }
+            assert!(tries <= 10, "it never gives way");
+        }
+        assert_eq!(tries, 5, "not before it has been tried in earnest");
+        assert_eq!(run.state().ended, Some(End::Superseded { by, promoted }));
+        assert_eq!(fold(&run.records).unwrap(), run.state);
+    }
+}
+
+#[test]
 fn a_teardown_that_fails_is_a_persons_and_nobodys_way_back() {
     use cutover_rollout::{Effect, Outcome};
     let mut run = gradual();

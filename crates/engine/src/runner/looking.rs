@@ -48,10 +48,20 @@ pub(super) struct Watchers {
 /// The judges of the hold a rollout is at.
 struct Holding {
     cursor: Cursor,
-    window: u64,
+    began: u64,
+    /// The longest window.
+    longest: u64,
     bench: Result<Bench, String>,
     /// Readings of metrics, and when they were made.
     metrics: BTreeMap<String, (u64, Reading)>,
+}
+
+impl Holding {
+    /// How long the next window is: short ones first, because a release that is plainly bad shows it at once; longer ones
+    /// later, because of one visitor many short ones say little more than a long one.
+    fn window(&self, now: u64) -> u64 {
+        (now.saturating_sub(self.began) / 4).clamp(WINDOW.0, self.longest)
+    }
 }
 
 /// Looks at what the rollout's step waits for. Nothing here takes longer than a call may.
@@ -176,10 +186,11 @@ impl Watchers {
                 Some(Stage::Bake) => Bench::alone(&gates, |measure| self.known(measure), holds, now),
                 _ => Bench::new(&gates, holds, now),
             };
-            let window = (length.0 / WINDOWS).clamp(WINDOW.0, WINDOW.1);
-            self.hold = Some(Holding { cursor: state.cursor, window, bench, metrics: BTreeMap::new() });
+            let longest = (length.0 / WINDOWS).clamp(WINDOW.0, WINDOW.1);
+            let cursor = state.cursor;
+            self.hold = Some(Holding { cursor, began: now, longest, bench, metrics: BTreeMap::new() });
         }
-        let window = self.hold.as_ref().map_or(WINDOW.0, |hold| hold.window);
+        let window = self.hold.as_ref().map_or(WINDOW.0, |hold| hold.window(now));
         let sampled = if now >= self.sampled_at + window {
             self.sample(ports, state.promoted, until).await
         } else {
@@ -197,7 +208,7 @@ impl Watchers {
         }
         let mut readings = bench.readings(ports.clock().now());
         for gate in gates.iter().filter(|gate| matches!(gate.kind, GateKind::Metrics(_))) {
-            readings.push(measured(ports, gate, compared, hold.window, &mut hold.metrics, until).await);
+            readings.push(measured(ports, gate, compared, window, &mut hold.metrics, until).await);
         }
         for gate in watch.iter().filter(|gate| !gates.iter().any(|known| known.name == gate.gate)) {
             readings.push(error(&gate.gate, "the release does not define it".to_owned()));

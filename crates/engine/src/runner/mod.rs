@@ -217,6 +217,8 @@ impl<P: Ports> Rollouts<P> {
             Ok(_) => {}
             // Asked before, perhaps by a program that was killed over it.
             Err(Refusal::Refused(Refused::AlreadySuperseded(by))) if by == *successor => {}
+            // It has ended meanwhile.
+            Err(Refusal::Refused(Refused::Ended(_))) => return Ok(()),
             Err(refusal) => return Err(refusal.into()),
         }
         let over =

@@ -333,7 +333,10 @@ fn end(state: &mut State, how: &End) -> Checked {
         End::RolledBack => complete && state.going_back(),
         End::Superseded { by, promoted } => {
             let aside = match state.going_back() {
-                true => !promoted && (state.visitors_are_back() || complete),
+                true => {
+                    (!promoted && (state.visitors_are_back() || complete))
+                        || (state.stuck() && *promoted == state.promoted)
+                }
                 false => *promoted && state.promoted,
             };
             state.superseded.as_ref() == Some(by) && aside

@@ -91,6 +91,8 @@ impl Work {
         let promoting = matches!(pending, Some(Act::Route(Change::Promote { .. })));
         let promoted = match (self.state.going_back(), self.state.promoted) {
             (true, _) if self.state.visitors_are_back() => false,
+            // Where blue cannot be had back, somebody else has to be let have visitors.
+            (true, promoted) if self.state.stuck() => promoted,
             (false, true) => true,
             (false, false) if !promoting => {
                 self.undo(Cause::Superseded { by }, false)?;

@@ -192,6 +192,15 @@ impl State {
             .is_none_or(|back| step > back || (step == back && self.complete()))
     }
 
+    /// Whether the way back has been tried so often in vain that a successor need not wait for it. It goes on being
+    /// tried until there is one.
+    pub fn stuck(&self) -> bool {
+        self.going_back()
+            && self.pending.is_none()
+            && self.failed.is_some()
+            && self.tries >= super::step::MAX_ATTEMPTS
+    }
+
     /// Why blue cannot be had back, or that it can.
     pub fn way_back(&self) -> Result<(), super::Refused> {
         match self.plan.blue {

@@ -4,12 +4,14 @@
 //! missing, a gate that had too little evidence add nothing. Whatever is unknown is not good.
 
 use super::{Body, Fact, Facts, Health, HeldFor, Reading, Refused, State, Traffic, step::Work};
-use crate::{Does, Insufficient, Watched, judge::Verdict};
+use crate::{Does, Insufficient, Plan, Watched, judge::Verdict};
 
 /// Longer without a look than so many times the plan's pace, and the time between does not count.
 const GAP: u64 = 3;
 /// Evidence older than this is none, unless the pace is slower.
 const STALE: u64 = 60_000;
+/// Quiet is written down at least so often.
+const QUIET_BEAT: u64 = 30_000;
 /// How long the edges may take to follow, and a broken gate to recover, before a person is asked.
 const PATIENCE: u64 = 300_000;
 
@@ -67,8 +69,18 @@ fn converge(work: &mut Work, seen: &Facts) -> Result<(), Refused> {
 
 /// Time since the last mark, and whether nothing was missed in it.
 fn elapsed(work: &Work) -> (u64, bool) {
+    since_mark(work, work.state.plan.pace.0)
+}
+
+fn since_mark(work: &Work, beat: u64) -> (u64, bool) {
     let elapsed = work.now.saturating_sub(work.state.watch.mark);
-    (elapsed, work.state.watch.good && elapsed <= work.state.plan.pace.0 * GAP)
+    (elapsed, work.state.watch.good && elapsed <= beat * GAP)
+}
+
+/// How often quiet is written down. Waiting for it may take a day; and what reached a release between two looks is still
+/// seen at the next, so that it need not be looked for as often as harm.
+fn beat(plan: &Plan) -> u64 {
+    (plan.quiet.0 / 20).clamp(plan.pace.0, plan.pace.0.max(QUIET_BEAT))
 }
 
 fn hold(work: &mut Work, seen: &Facts, length: u64, watch: &[Watched]) -> Result<(), Refused> {
@@ -132,7 +144,8 @@ fn out_of_patience(state: &State, watch: &[Watched], length: u64, waited: u64) -
 }
 
 fn quiet(work: &mut Work, traffic: Option<Traffic>) -> Result<(), Refused> {
-    let (elapsed, unbroken) = elapsed(work);
+    let beat = beat(&work.state.plan);
+    let (elapsed, unbroken) = since_mark(work, beat);
     let before = work.state.watch.clone();
     let good = traffic.is_some_and(|traffic| traffic.in_flight == 0 && traffic.streams == 0);
     let silent = good && unbroken && traffic.is_some_and(|traffic| traffic.idle_since(before.mark));
@@ -142,7 +155,7 @@ fn quiet(work: &mut Work, traffic: Option<Traffic>) -> Result<(), Refused> {
     let over = |reached: u64, before: u64, limit: u64| reached >= limit && before < limit;
     let news = good != before.good
         || counted < before.counted
-        || elapsed >= plan.pace.0
+        || elapsed >= beat
         || over(counted, before.counted, plan.quiet.0)
         || over(waited, before.waited, plan.drain_at_most.0);
     if news { work.put(Body::Watched { counted, waited, good }) } else { Ok(()) }
