@@ -82,45 +82,23 @@ pub trait Control: Send + Sync + 'static {
     /// Prometheus text of the data plane and the controller.
     fn metrics(&self) -> impl Future<Output = String> + Send;
     /// Stops the open rollout where it is until it is resumed; what protects visitors still happens.
-    fn pause(&self, who: &str, request: PauseRequest) -> impl Future<Output = Result<RolloutReport>> + Send {
-        let _ = (who, request);
-        std::future::ready(Err(not_yet()))
-    }
+    fn pause(&self, who: &str, request: PauseRequest) -> impl Future<Output = Result<RolloutReport>> + Send;
     /// Lets the open rollout go on: ends a pause, and gives what is held another try.
-    fn resume(&self, who: &str, request: PauseRequest) -> impl Future<Output = Result<RolloutReport>> + Send {
-        let _ = (who, request);
-        std::future::ready(Err(not_yet()))
-    }
+    fn resume(&self, who: &str, request: PauseRequest) -> impl Future<Output = Result<RolloutReport>> + Send;
     /// Answers a gate that asks a person.
     fn approve(
         &self,
         who: &str,
         request: ApproveRequest,
-    ) -> impl Future<Output = Result<RolloutReport>> + Send {
-        let _ = (who, request);
-        std::future::ready(Err(not_yet()))
-    }
+    ) -> impl Future<Output = Result<RolloutReport>> + Send;
     /// What a deployment would do, step by step. Changes nothing.
-    fn plan(&self, request: PlanRequest) -> impl Future<Output = Result<PlanReport>> + Send {
-        let _ = request;
-        std::future::ready(Err(not_yet()))
-    }
+    fn plan(&self, request: PlanRequest) -> impl Future<Output = Result<PlanReport>> + Send;
     /// The newest rollouts, newest first.
-    fn rollouts(&self, limit: u32) -> impl Future<Output = Result<Vec<RolloutView>>> + Send {
-        let _ = limit;
-        std::future::ready(Err(not_yet()))
-    }
+    fn rollouts(&self, limit: u32) -> impl Future<Output = Result<Vec<RolloutView>>> + Send;
     /// Everything about one rollout, by its id or by its green release.
-    fn explain_rollout(&self, rollout: &str) -> impl Future<Output = Result<RolloutStory>> + Send {
-        let _ = rollout;
-        std::future::ready(Err(not_yet()))
-    }
+    fn explain_rollout(&self, rollout: &str) -> impl Future<Output = Result<RolloutStory>> + Send;
     /// A stream of history entries from now on (the receiver lags, it never blocks).
     fn events(&self) -> tokio::sync::broadcast::Receiver<HistoryEntry>;
-}
-
-fn not_yet() -> Error {
-    Error::new(crate::ErrorKind::Unavailable, "CUT0607", "this controller runs no rollouts")
 }
 
 /// Where long operations report what they do, one line a step.

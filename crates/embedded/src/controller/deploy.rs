@@ -25,6 +25,11 @@ impl Inner {
         progress: Progress,
     ) -> Result<DeployReport, Error> {
         let held = self.prepare.lock().await;
+        if let Some(strategy) = &request.strategy {
+            // What makes no sense is refused before anything is staged.
+            let config = self.read_config(&request.config).await?;
+            cutover_engine::planning::read_strategy(&config.snapshot(), strategy)?;
+        }
         let default = self.current_table().default;
         let mut stage = self.stage_held(&held, &who, &request, &progress).await?;
         let id = stage.release.id;
