@@ -48,6 +48,11 @@ impl Trace {
         Ok(Self(Some(Arc::new(Mutex::new(BufWriter::new(File::create(path)?))))))
     }
 
+    /// Whether lines go anywhere.
+    pub fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Writes one line. A full disk loses lines, not the run.
     pub fn write(&self, line: &impl Serialize) {
         let Some(file) = &self.0 else { return };

@@ -33,6 +33,8 @@ pub(super) struct Driver<P: Ports> {
     pub(super) ports: Arc<P>,
     pub(super) options: Options,
     pub(super) grant: Grant,
+    /// Until when the lease lasts by the own clock: what a store's clock says is not compared with it.
+    held_until: u64,
     pub(super) renewing: bool,
     pub(super) renew_at: u64,
     /// Why nothing is begun any more.
@@ -50,8 +52,8 @@ pub(super) struct Driver<P: Ports> {
     pub(super) looking: Option<AbortHandle>,
     pub(super) look_at: u64,
     pub(super) watchers: Option<Box<Watchers>>,
-    /// Until when a call that was given up may still land, where nobody refuses it.
-    pub(super) may_land: u64,
+    /// Until when a call to the platform, and to the router, that was given up may still land where nobody refuses it.
+    pub(super) may_land: [u64; 2],
     /// The deadline of the newest fence: the next is later, whatever the clock does.
     pub(super) fenced: u64,
 }
@@ -79,11 +81,13 @@ impl<P: Ports> Driver<P> {
             let landed = ports.clock().now().saturating_add(options.late.0);
             wait_with_lease(&*ports, &options, grant.clone(), landed).await?;
         }
+        let asked = ports.clock().now();
         let grant = ports.lease().renew(&grant, options.lease).await.map_err(not_ours)?;
         let now = ports.clock().now();
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut driver = Self {
             renew_at: now + options.lease.0 / 3,
+            held_until: asked.saturating_add(options.lease.0),
             ports,
             options,
             grant,
@@ -100,7 +104,7 @@ impl<P: Ports> Driver<P> {
             looking: None,
             look_at: now,
             watchers: None,
-            may_land: 0,
+            may_land: [0, 0],
             fenced: 0,
         };
         driver.resume().await?;
@@ -180,13 +184,12 @@ impl<P: Ports> Driver<P> {
         match answer {
             Answer::Event(event) => {
                 if let Event::Outcome { id, .. } | Event::Observed { id, .. } = &event {
-                    self.running.remove(id);
-                }
-                if let Event::Outcome { outcome: Outcome::Unknown { .. }, .. } = &event
-                    && !self.ports.router().capabilities().fenced
-                {
-                    let given_up = self.ports.clock().now().max(self.fenced);
-                    self.may_land = given_up.saturating_add(self.options.late.0);
+                    let ran = self.running.remove(id);
+                    if let (Some(ran), Event::Outcome { outcome: Outcome::Unknown { .. }, .. }) =
+                        (ran, &event)
+                    {
+                        self.gave_up(&ran);
+                    }
                 }
                 self.happens(event).await;
             }
@@ -208,7 +211,8 @@ impl<P: Ports> Driver<P> {
                 self.happens(Event::Looked(facts)).await;
                 self.tell();
             }
-            Answer::Lease(Ok(grant)) => {
+            Answer::Lease(asked, Ok(grant)) => {
+                self.held_until = asked.saturating_add(self.options.lease.0);
                 self.renewing = false;
                 self.renew_at = self.ports.clock().now() + self.options.lease.0 / 3;
                 self.grant = grant;
@@ -216,8 +220,8 @@ impl<P: Ports> Driver<P> {
                     self.trouble(None);
                 }
             }
-            Answer::Lease(Err(LeaseError::Held { by, .. })) => self.depose(format!("{by} has the lease")),
-            Answer::Lease(Err(LeaseError::Failed(error))) => {
+            Answer::Lease(_, Err(LeaseError::Held { by, .. })) => self.depose(format!("{by} has the lease")),
+            Answer::Lease(_, Err(LeaseError::Failed(error))) => {
                 self.renewing = false;
                 self.renew_at = self.ports.clock().now() + AGAIN;
                 self.trouble(Some(format!("the lease cannot be renewed: {error}")));
@@ -281,10 +285,18 @@ impl<P: Ports> Driver<P> {
         }
     }
 
+    /// Nobody knows what became of a call: it may still land, where nobody refuses it.
+    pub(super) fn gave_up(&mut self, ran: &Running) {
+        if !self.ports.router().capabilities().fenced {
+            let deadline = self.ports.clock().now().max(self.fenced);
+            self.may_land[usize::from(ran.route)] = deadline.saturating_add(self.options.late.0);
+        }
+    }
+
     /// The right to act now; none where too little of the lease is left for a call.
     pub(super) fn fence(&mut self) -> Option<Fence> {
         let until = self.ports.clock().now() + self.options.call.0;
-        if self.deposed.is_some() || until > self.grant.until {
+        if self.deposed.is_some() || until > self.held_until {
             return None;
         }
         // A clock that was put back must not make a call look older than the one before it.

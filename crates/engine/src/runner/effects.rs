@@ -17,17 +17,20 @@ use crate::{
 pub(super) enum Answer {
     Event(Event),
     Looked(super::looking::Looked),
-    Lease(Result<Grant, LeaseError>),
+    /// When the own clock said it was asked for, and what came of it.
+    Lease(u64, Result<Grant, LeaseError>),
 }
 
 pub(super) fn renew<P: Ports>(driver: &Driver<P>) {
     let (ports, answers) = (Arc::clone(&driver.ports), driver.answers.0.clone());
     let (grant, length) = (driver.grant.clone(), driver.options.lease);
-    let until = driver.ports.clock().now() + driver.options.call.0;
+    let asked = driver.ports.clock().now();
+    let until = asked + driver.options.call.0;
     tokio::spawn(async move {
         let renewed = within(ports.clock(), until, ports.lease().renew(&grant, length)).await;
         let late = || Error::new(ErrorKind::Unavailable, "CUT0607", "no answer in time");
-        let _ = answers.send(Answer::Lease(renewed.unwrap_or_else(|| Err(LeaseError::Failed(late())))));
+        let _ =
+            answers.send(Answer::Lease(asked, renewed.unwrap_or_else(|| Err(LeaseError::Failed(late())))));
     });
 }
 
@@ -42,6 +45,12 @@ impl<P: Ports> Driver<P> {
                 };
                 let (ports, answers) = (Arc::clone(&self.ports), self.answers.0.clone());
                 let (gate, route) = (matches!(act, Act::Gate(_)), matches!(act, Act::Route(_)));
+                if !gate && !route && self.ports.clock().now() < self.may_land[0] {
+                    // What was given up may be the contrary, and land after this; visitors do not wait for it. It is
+                    // looked at until that time is over, and done then.
+                    let why = "a call that was given up may still land; nothing was sent".to_owned();
+                    return self.answer(id, Outcome::Unknown { why });
+                }
                 let deadline = self.ports.clock().now()
                     + match act {
                         // Standing up takes as long as services take to start; it sends nobody anywhere, however late
@@ -69,7 +78,7 @@ impl<P: Ports> Driver<P> {
             Effect::Observe { id, act } => {
                 let (ports, answers) = (Arc::clone(&self.ports), self.answers.0.clone());
                 let until = self.ports.clock().now() + self.options.call.0;
-                let (name, may_land) = (id.clone(), self.may_land);
+                let (name, may_land) = (id.clone(), self.may_land[usize::from(matches!(act, Act::Route(_)))]);
                 let task = tokio::spawn(async move {
                     // Before the world is asked: what lands after the answer was made up is not in it.
                     let early = ports.clock().now() < may_land;
@@ -94,6 +103,7 @@ impl<P: Ports> Driver<P> {
         let Some(running) = self.running.remove(&id) else { return };
         running.task.abort();
         if !running.gate {
+            self.gave_up(&running);
             self.answer(id, Outcome::Unknown { why: "it was stopped on the way".to_owned() });
         }
     }

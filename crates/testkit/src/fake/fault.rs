@@ -77,8 +77,9 @@ pub fn faults_of(act: &Act, call: u64, late: u64) -> Vec<Fault> {
     let mut faults = vec![dying(Answer::Ok, Point::BeforeSend)];
     let mut answers = vec![Answer::Ok];
     if !gate {
-        // Before the deadline, just after it, as late as it can be.
-        let landings = [call / 3, call + 1, call + late.saturating_sub(500)];
+        // Before the deadline, just after it, when somebody else has gone on, as late as it can be.
+        let late = late.saturating_sub(500);
+        let landings = [call / 3, call + 1, call + late / 2, call + 3 * late / 4, call + late];
         for landing in landings {
             faults.push(only(Answer::LandsLater(landing)));
             faults.push(dying(Answer::LandsLater(landing), Point::Sent));

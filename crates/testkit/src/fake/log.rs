@@ -104,6 +104,11 @@ pub enum What {
 }
 
 impl Entry {
+    /// Whether it is about an effect, or about who acts: what a recount needs.
+    pub fn counts(&self) -> bool {
+        !matches!(self.what, What::Read | What::Edge { .. } | What::Well(_) | What::Said(_))
+    }
+
     /// As one line, for people.
     pub fn line(&self) -> String {
         let mut line = format!("{:>9.3} c{} ", self.since(), self.who);

@@ -79,6 +79,9 @@ fn calls(log: &[Entry]) -> (Vec<(u64, Act)>, u64) {
     (calls.collect(), appends as u64)
 }
 
+/// Sees a run.
+pub type Each<'a> = dyn Fn(&Story, &Job, &Played) + Sync + 'a;
+
 /// What is to be enumerated.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -113,9 +116,11 @@ pub struct Report {
 
 /// Enumerates faults over stories.
 ///
+/// `each` sees every run.
+///
 /// # Errors
 /// Where a story does not end well without faults, or there is no thread to be had.
-pub fn enumerate(stories: &[Story], scope: &Scope) -> Result<Report, String> {
+pub fn enumerate(stories: &[Story], scope: &Scope, each: &Each<'_>) -> Result<Report, String> {
     let (mut jobs, mut clean, mut report) = (Vec::new(), Vec::new(), Report::default());
     let mut rng = Rng::seeded(scope.seed);
     for (fenced, story) in
@@ -146,7 +151,7 @@ pub fn enumerate(stories: &[Story], scope: &Scope) -> Result<Report, String> {
         }
         clean.push(ended);
     }
-    run_all(stories, &clean, &jobs, &mut report)?;
+    run_all(stories, &clean, &jobs, each, &mut report)?;
     Ok(report)
 }
 
@@ -164,7 +169,13 @@ fn cases(calls: &[(u64, Act)], appends: u64, late: u64) -> Vec<Case> {
     cases
 }
 
-fn run_all(stories: &[Story], clean: &[Ended], jobs: &[Job], report: &mut Report) -> Result<(), String> {
+fn run_all(
+    stories: &[Story],
+    clean: &[Ended],
+    jobs: &[Job],
+    each: &Each<'_>,
+    report: &mut Report,
+) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new((report, None));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -177,7 +188,10 @@ fn run_all(stories: &[Story], clean: &[Ended], jobs: &[Job], report: &mut Report
                     let clean = &clean[job.story + if job.settings.fenced { 0 } else { stories.len() }];
                     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                     match played {
-                        Ok(played) => judge(story, job, clean, played, found.0),
+                        Ok(played) => {
+                            each(story, job, &played);
+                            judge(story, job, clean, played, found.0);
+                        }
                         Err(why) => found.1 = Some(why),
                     }
                 }

@@ -4,6 +4,7 @@
 //! `--sabotage` it breaks on purpose what it watches, and must then say FAILED: that shows that it can.
 
 mod bad_release;
+mod crash_points;
 mod judge;
 mod kill9;
 mod model;
@@ -112,6 +113,12 @@ const PROOFS: &[Proof] = &[
         run: model::run,
     },
     Proof {
+        name: "crash-points",
+        shows: "a rollout survives a crash at any point of any effect, whatever becomes of the call, and long days on which everything goes wrong",
+        takes: "about 3 min, quick 15 s",
+        run: crash_points::run,
+    },
+    Proof {
         name: "judge",
         shows: "the judge is wrong no more often than it promises, however often one looks, and finds what is worse about when it was forecast",
         takes: "about 40 s, quick 5 s",
@@ -120,7 +127,7 @@ const PROOFS: &[Proof] = &[
 ];
 
 /// Proofs that run no `cutover`, so that none is built for them.
-const WITHOUT_BINARY: &[&str] = &["model", "judge"];
+const WITHOUT_BINARY: &[&str] = &["model", "crash-points", "judge"];
 
 pub(crate) fn run(args: &ProveArgs) -> Outcome {
     if args.list {

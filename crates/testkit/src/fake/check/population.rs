@@ -72,7 +72,7 @@ fn navigate(
     settings.secure = false;
     let decision = decide(&request, table, &settings, id, now / 1_000);
     let release = decision.action.release();
-    let pin = visitor.pin.clone();
+    let pin = visitor.pin;
     if let (Some(pin), Some(new)) = (&pin, &decision.set_pin)
         && pin.bucket != new.bucket
     {
