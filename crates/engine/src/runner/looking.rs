@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cutover_rollout::{
-    Cursor, Does, Facts, Health, Millis, Plan, Reading, RolloutId, Stage, State, Watched,
+    Cursor, Does, Facts, Health, Millis, Reading, RolloutId, Stage, State, Watched,
     judge::{Arm, Tally, Verdict},
 };
 
@@ -12,6 +12,7 @@ use super::{Options, effects::within};
 use crate::{
     config::{Gate, GateKind, Measure},
     judging::{Bench, Evidence},
+    planning::judged_holds,
     ports::{Clock as _, Compared, Platform as _, Ports, Probe as _, Router as _, Rules, Sampled},
 };
 
@@ -181,7 +182,7 @@ impl Watchers {
         if self.hold.as_ref().is_none_or(|hold| hold.cursor != state.cursor) {
             // What was counted before this step's share was everywhere is not this step's.
             self.sample(ports, state.promoted, until).await;
-            let holds = holds_of(&state.plan);
+            let holds = judged_holds(&state.plan);
             let bench = match state.step().map(|step| &step.stage) {
                 Some(Stage::Bake) => Bench::alone(&gates, |measure| self.known(measure), holds, now),
                 _ => Bench::new(&gates, holds, now),
@@ -246,11 +247,4 @@ async fn measured<P: Ports>(
 
 fn error(gate: &str, why: String) -> Reading {
     Reading { gate: gate.to_owned(), verdict: Verdict::Error, why, age: 0 }
-}
-
-/// How many holds of a plan watch gates: the promised rate of false alarms is for all of them together.
-fn holds_of(plan: &Plan) -> u32 {
-    let holds =
-        plan.steps.iter().filter(|step| matches!(&step.does, Does::Hold { watch, .. } if !watch.is_empty()));
-    u32::try_from(holds.count()).unwrap_or(u32::MAX)
 }

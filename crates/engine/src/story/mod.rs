@@ -13,7 +13,7 @@ use cutover_rollout::{
 pub use lines::lines;
 
 use crate::{
-    control::{self, EvidenceView, GateView, Hold, Phase, RolloutView, StepAt, StepView},
+    control::{self, GateView, Hold, Phase, RolloutView, StepAt, StepView},
     judging::Evidence,
     runner::Now,
 };
@@ -177,20 +177,7 @@ fn watched(now: &Now, gate: &Watched) -> GateView {
         why: reading.map_or_else(|| "not read yet".to_owned(), |reading| reading.why.clone()),
         age_ms: reading.map_or(0, |reading| reading.age),
         asks: false,
-        evidence: evidence.map(numbers),
-    }
-}
-
-fn numbers(evidence: &Evidence) -> EvidenceView {
-    EvidenceView {
-        green_visitors: evidence.green.visitors,
-        green_failed: evidence.green.failed,
-        blue_visitors: evidence.blue.visitors,
-        blue_failed: evidence.blue.failed,
-        against: evidence.against,
-        fails_at: evidence.fails_at,
-        in_favour: evidence.in_favour,
-        passes_at: evidence.passes_at,
+        evidence: evidence.map(Evidence::view),
     }
 }
 
