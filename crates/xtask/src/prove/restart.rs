@@ -12,7 +12,7 @@ use cutover_testkit::{
 };
 use serde_json::Value;
 
-use super::{Found, Setup};
+use super::{Found, Setup, rollouts::newest};
 
 pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     let rounds = if setup.quick { 8 } else { 40 };
@@ -61,6 +61,10 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
         if let Err(error) = world.settled() {
             wrong.push(format!("round {round}, killed in {}: {error}", verb[0]));
         }
+        // A rollout that was cut goes on by itself; what is active is asked when it has moved everybody.
+        if let Err(error) = moved(&world) {
+            wrong.push(format!("round {round}, killed in {}: {error}", verb[0]));
+        }
         let after = world.must(&["status"])?.json;
         let mut complain = |what: String| wrong.push(format!("round {round}, killed in {}: {what}", verb[0]));
         let active = after["active"].as_str().unwrap_or("").to_owned();
@@ -91,6 +95,22 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     }
     println!("killed during: {tried:?}");
     Ok(Found { facts: format!("{rounds} kills, {} wrong", wrong.len()), wrong })
+}
+
+/// Waits until the newest rollout sends nobody anywhere any more.
+fn moved(world: &World) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match newest(world)? {
+            Some(seen) if seen.moves_visitors() => {
+                if Instant::now() > deadline {
+                    return Err(format!("half a minute after the start its rollout is {seen:?}"));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// Processes that are still there when every service has had its time to stop (10 s) and been ended.

@@ -69,6 +69,7 @@ pub(crate) struct Seen {
     pub(crate) id: String,
     pub(crate) green: String,
     pub(crate) phase: String,
+    pub(crate) step: String,
     pub(crate) share: u64,
     pub(crate) waiting: String,
     pub(crate) undo: Option<String>,
@@ -79,6 +80,12 @@ impl Seen {
     /// Whether it moves visitors to this release.
     pub(crate) fn is_of(&self, green: ReleaseId) -> bool {
         self.green == green.as_str()
+    }
+
+    /// Whether it may send visitors elsewhere at any moment.
+    pub(crate) fn moves_visitors(&self) -> bool {
+        matches!(self.phase.as_str(), "preparing" | "testing" | "shifting" | "promoting")
+            || (self.phase == "going-back" && self.step == "return")
     }
 
     /// Nothing happens any more by itself, or it waits for a person.
@@ -96,6 +103,7 @@ pub(crate) fn newest(world: &World) -> Result<Option<Seen>, String> {
         id: id.to_owned(),
         green: text("green"),
         phase: text("phase"),
+        step: text("step"),
         share: of["share"].as_u64().unwrap_or(0),
         waiting: text("waiting"),
         undo: of["undo"].as_str().map(str::to_owned),
