@@ -32,6 +32,7 @@ pub(crate) fn run(args: &TestArgs) -> Outcome {
         step("tests", cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])),
     ];
     steps.push(step("documentation", || docs::run(&docs::DocsArgs::default())));
+    steps.push(step("edge functions", script("scripts/edge-tests.sh")));
     if !args.quick {
         steps.push(step("proofs", || prove::all(&built())));
         steps.push(step("browser", script("scripts/browser-tests.sh")));

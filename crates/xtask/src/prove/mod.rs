@@ -12,6 +12,7 @@ mod population;
 mod restart;
 mod rollouts;
 mod switches;
+mod vectors;
 mod visits;
 
 use std::{path::PathBuf, process::Command};
@@ -113,6 +114,12 @@ const PROOFS: &[Proof] = &[
         run: model::run,
     },
     Proof {
+        name: "vectors",
+        shows: "Rust, the decision core in JavaScript, CloudFront Functions and Lambda@Edge decide alike: every vector and random cases, in every runtime",
+        takes: "about 3 min",
+        run: vectors::run,
+    },
+    Proof {
         name: "crash-points",
         shows: "a rollout survives a crash at any point of any effect, whatever becomes of the call, and long days on which everything goes wrong",
         takes: "about 3 min, quick 15 s",
@@ -127,7 +134,7 @@ const PROOFS: &[Proof] = &[
 ];
 
 /// Proofs that run no `cutover`, so that none is built for them.
-const WITHOUT_BINARY: &[&str] = &["model", "crash-points", "judge"];
+const WITHOUT_BINARY: &[&str] = &["model", "crash-points", "judge", "vectors"];
 
 pub(crate) fn run(args: &ProveArgs) -> Outcome {
     if args.list {

@@ -119,7 +119,10 @@ function shown(t, s, kind, token) {
 // What the first audience gets that the request belongs to and that has a release.
 function invitation(q, t, s) {
   AUDIENCES: {
-    const rule = (s.audiences || []).filter((rule) => servable(t, own(t.a, rule.name)) && belongs(rule.when, q))[0];
+    const rule = (s.audiences || []).filter((rule) => {
+      const release = own(t.a, rule.name);
+      return release && servable(t, release) && belongs(rule.when, q);
+    })[0];
     return rule && t.a[rule.name];
   }
 }

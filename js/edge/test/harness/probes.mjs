@@ -78,7 +78,7 @@ const MADE = {
   token(file, { form, value, expect }) {
     const table = { v: 1, g: 7, d: 'blue0001', s: [], o: 0, r: { blue0001: 'a', stage005: 's' }, a: {} };
     const release = expect.ok?.release;
-    if (release) table.r[release] ??= 's';
+    if (release && !Object.hasOwn(table.r, release)) table.r[release] = 's';
     const at = app({ host: file.host });
     const stored = store(writeTable(table), file.keys);
     if (form === 'link') {
@@ -148,9 +148,10 @@ const MADE = {
     const plain = { reason: want.reason, stale: !!want.stale };
     const page = { 'preview-ended': 410, 'not-found': 404, 'no-release': 503 }[want.action];
     const seen = { ...plain, clear: !!want.clear_preview };
-    // A path that names its release carries no mark of the cookies, and documents are never served so.
+    // A path that names its release carries no mark of the cookies; documents and hidden files are never served so.
     if (want.action === 'path') {
-      if (/\.(?!x?html?$)\w+$/i.test(want.rest)) Object.assign(seen, { path: `/r/${want.release}${want.rest}`, release: want.release });
+      const file = /\.(?!x?html?$)\w+$/i.test(want.rest) && !/\/\.(?!well-known(\/|$))/.test(want.rest);
+      if (file) Object.assign(seen, { path: `/r/${want.release}${want.rest}`, release: want.release });
       else Object.assign(seen, { status: 404 });
     } else if (page) {
       seen.status = page;
@@ -163,9 +164,10 @@ const MADE = {
   },
 };
 
+// Whether a function takes a text for a table. njs reads numbers as people write them: `01`, `1.`.
 function readable(text) {
   try {
-    const said = JSON.parse(text);
+    const said = JSON.parse(text.replace(/([:,[])0+(?=\d)/g, '$1').replace(/(\d)\.(?=[,}\]])/g, '$1'));
     return said.v === 1 && typeof said.r === 'object';
   } catch {
     return false;
