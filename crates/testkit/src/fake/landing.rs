@@ -217,6 +217,16 @@ impl Inner {
         }
     }
 
+    /// Puts an effect in place, edges included, as if long ago.
+    pub(super) fn put_in_place(&mut self, act: Option<&Act>, now: u64) {
+        let Some(act) = act else { return };
+        let _ = self.change(act, now);
+        let table = Arc::clone(&self.table);
+        for edge in 0..self.edges.len() {
+            self.run_table(edge, Arc::clone(&table), now);
+        }
+    }
+
     /// Edits the table by hand; what cannot be is left out.
     pub fn edit(&mut self, change: &Edit) {
         let now = super::time::BEGINNING;

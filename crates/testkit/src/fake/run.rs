@@ -133,7 +133,8 @@ impl Run {
         }
     }
 
-    /// Waits until something holds, giving what is held another try, and going back where that does not help.
+    /// Waits until something holds, letting what is paused go on, giving what is held another try, and going back where
+    /// that does not help.
     ///
     /// # Errors
     /// What was refused.
@@ -144,7 +145,7 @@ impl Run {
                 if holds(&now) {
                     return Ok(());
                 }
-                if now.state.situation() == Situation::Held {
+                if matches!(now.state.situation(), Situation::Held | Situation::Paused) {
                     resumed += 1;
                     let by = "ann".to_owned();
                     let event = match resumed {

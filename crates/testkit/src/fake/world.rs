@@ -7,7 +7,7 @@ use std::{
 };
 
 use cutover_engine::ports::{Compared, Fence};
-use cutover_rollout::{Act, Record, RolloutId, judge::Verdict};
+use cutover_rollout::{Act, Body, Outcome, Record, RolloutId, judge::Verdict};
 use cutover_routing::{Edit, ReleaseId, Table, edit};
 
 use super::{
@@ -272,12 +272,25 @@ impl World {
         inner.note_well(now);
     }
 
-    /// Writes the records of an earlier controller into the journal.
-    pub fn remember(&self, rollout: &RolloutId, records: &[Record]) {
+    /// Puts the records of an earlier controller into the journal, and the world where they say it is; `landed`: also what
+    /// was under way.
+    pub fn remember(&self, rollout: &RolloutId, records: &[Record], landed: bool) {
         let mut inner = self.lock();
+        let mut intent = None;
+        let last = records.last().map_or(0, |record| record.at);
+        for record in records {
+            match &record.body {
+                Body::Intent { act, .. } => intent = Some(act.clone()),
+                Body::Outcome { outcome, .. } => {
+                    let done = intent.take().filter(|_| matches!(outcome, Outcome::Done { .. }));
+                    inner.put_in_place(done.as_ref(), record.at);
+                }
+                _ => {}
+            }
+        }
+        inner.put_in_place(intent.as_ref().filter(|_| landed), last);
         inner.order.insert(0, rollout.clone());
-        let lines = records.iter().map(line).collect();
-        inner.journal.insert(rollout.clone(), lines);
+        inner.journal.insert(rollout.clone(), records.iter().map(line).collect());
     }
 
     /// The records of a rollout.
