@@ -98,13 +98,13 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "bad-release",
         shows: "a release that fails visitors is found at its first step and sent back by nobody's command; a good one is let through",
-        takes: "about 10 min",
+        takes: "about 11 min",
         run: bad_release::run,
     },
     Proof {
         name: "kill9",
         shows: "killing the controller at any moment of a rollout under visitors: it ends right by itself, nobody is lost but by the kill, pins hold, nothing is left behind",
-        takes: "about 15 min",
+        takes: "about 8 min",
         run: kill9::run,
     },
     Proof {
