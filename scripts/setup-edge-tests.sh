@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure that what the tests of js/edge need is here: Node 20 or newer, npm, esbuild, and njs (the engine nearest to
-# CloudFront's). Installs what it may. Ends with 1 where the tests cannot run; without njs they run, say so, and leave out
-# what needs it. NJS names another njs.
+# CloudFront's). Installs what it may; says plainly what is missing and ends with 1 where it may not. NJS names another njs;
+# with NJS=none nothing is run under it, and the tests say so.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,13 +15,17 @@ node -e 'process.exit(+process.versions.node.split(".")[0] >= 20 ? 0 : 1)' ||
   cannot "they need node 20 or newer; this is $(node --version)"
 command -v npm >/dev/null 2>&1 || cannot "missing is npm, which comes with node"
 
-if ! command -v "${NJS:-njs}" >/dev/null 2>&1 && [ -z "${NJS:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+njs=${NJS:-njs}
+if ! command -v "$njs" >/dev/null 2>&1 && [ -z "${NJS:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "installing njs with apt-get" >&2
   apt-get install --yes --no-install-recommends njs >&2 ||
     { apt-get update >&2 && apt-get install --yes --no-install-recommends njs >&2; } || true
 fi
-command -v "${NJS:-njs}" >/dev/null 2>&1 ||
-  echo "njs is not here, so nothing is run under it: Debian's package \`njs\` (apt-get install njs), or set NJS to another" >&2
+if [ "$njs" = none ]; then
+  echo "NJS=none: nothing is run under njs" >&2
+elif ! command -v "$njs" >/dev/null 2>&1; then
+  cannot "missing is njs: Debian's package \`njs\` (apt-get install njs), or set NJS to another, or to none"
+fi
 
 cd js/edge
 if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then

@@ -37,6 +37,16 @@ test('functions are small enough, with the settings of an ordinary app by a twen
   assert.ok(bytes <= FUNCTION_LIMIT, `${name}: ${bytes}`);
 });
 
+test('the sizes in the documentation are those of the templates', () => {
+  const page = readFileSync(new URL('../../../docs/edge-functions.md', import.meta.url), 'utf8');
+  const told = [...page.matchAll(/^\| (plain|`[a-z.]+`).* \| (\d+ \d+) \|$/gm)].map(([, form, bytes]) => [
+    form === 'plain' ? 'function-request' : `function-request.${form.replaceAll('`', '')}`,
+    +bytes.replace(' ', ''),
+  ]);
+  const forms = TEMPLATES.filter(({ name }) => name.startsWith('function-request'));
+  assert.deepEqual(Object.fromEntries(told), Object.fromEntries(forms.map(({ name }) => [name, readTemplate(name).length])));
+});
+
 test('functions use nothing that their runtime may not have', () => {
   for (const { name } of TEMPLATES.filter(({ name }) => name.startsWith('function-'))) {
     const text = readTemplate(name);

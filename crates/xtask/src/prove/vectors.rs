@@ -31,7 +31,7 @@ struct Runtime {
 }
 
 pub(super) fn run(setup: &Setup) -> Result<Found, String> {
-    let rounds = setup.rounds.unwrap_or(if setup.quick { 60 } else { 1500 });
+    let rounds = setup.rounds.unwrap_or(if setup.quick { 40 } else { 600 });
     let mut wrong = Vec::new();
     if !setup.sabotage {
         rust_holds()?;

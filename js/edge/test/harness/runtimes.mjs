@@ -117,7 +117,7 @@ export async function functionsInNode(probes, alter = (text) => text) {
   });
 }
 
-// Whether njs is here, and which.
+// Which njs is here, if one is.
 export function njsVersion() {
   try {
     return execFileSync(process.env.NJS ?? 'njs', ['-v'], { encoding: 'utf8' }).trim();
@@ -152,10 +152,10 @@ ${text}`,
 }
 
 // Functions under njs.
-export async function functionsUnderNjs(probes) {
+export async function functionsUnderNjs(probes, alter = (text) => text) {
   const driver = await plain('function-driver.js', 'drive');
   return byApp(probes, async (at, jobs) =>
-    underNjs(`${STUBS}${functionScript(at, driver)}\nours.drive(functions, world, given, answer);`, jobs),
+    underNjs(`${STUBS}${alter(functionScript(at, driver))}\nours.drive(functions, world, given, answer);`, jobs),
   );
 }
 

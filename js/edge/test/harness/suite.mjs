@@ -13,7 +13,7 @@ export const RUNTIMES = {
   'core, Node': (files) => core(files, async (asked) => asked.map(({ kind, ask }) => runOnCore(kind, copy(ask)))),
   'core, njs': (files) => core(files, coreUnderNjs),
   'functions, Node': (files, alter) => bundle(files, 'function', (probes) => functionsInNode(probes, alter)),
-  'functions, njs': (files) => bundle(files, 'function', functionsUnderNjs),
+  'functions, njs': (files, alter) => bundle(files, 'function', (probes) => functionsUnderNjs(probes, alter)),
   'Lambda@Edge, Node': (files, alter) => bundle(files, 'lambda', (probes) => lambdaInNode(probes, alter)),
 };
 
