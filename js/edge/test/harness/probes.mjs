@@ -166,7 +166,7 @@ const MADE = {
 
 // Whether a text says that it is of the version functions know. Engines differ in what else they forgive: njs reads `01`.
 function readable(text) {
-  return /"v":[\s0]*1[.\s]*[,}]/.test(text);
+  return /"v"\s*:[\s0]*1[.\s]*[,}]/.test(text);
 }
 
 function probe(at, stored, request, want) {
