@@ -99,6 +99,10 @@ impl Played {
         let rollout = stories::rollout(*opened + 1);
         let controller = run.controller().await;
         let id = run.id().unwrap();
+        // A way back is let come to its end; superseding one that cannot be had is not what this is about.
+        if controller.now().is_some_and(|now| now.state.going_back() && now.state.ended.is_none()) {
+            return;
+        }
         let give_up = world.time().sleep(120_000);
         let way = tokio::select! {
             way = alive(world, id, controller.make_way(&rollout)) => way,

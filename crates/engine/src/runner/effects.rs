@@ -45,9 +45,10 @@ impl<P: Ports> Driver<P> {
                 };
                 let (ports, answers) = (Arc::clone(&self.ports), self.answers.0.clone());
                 let (gate, route) = (matches!(act, Act::Gate(_)), matches!(act, Act::Route(_)));
-                if !gate && !route && self.ports.clock().now() < self.may_land[0] {
-                    // What was given up may be the contrary, and land after this; visitors do not wait for it. It is
-                    // looked at until that time is over, and done then.
+                let side = usize::from(route);
+                if !gate && self.ports.clock().now() < self.may_land[side] {
+                    // What was given up may be the contrary, and land after this. It is looked at until that time is
+                    // over, and done then: later, but for good. Where fences are checked there is no such time.
                     let why = "a call that was given up may still land; nothing was sent".to_owned();
                     return self.answer(id, Outcome::Unknown { why });
                 }

@@ -178,6 +178,11 @@ async fn operate(world: &World, slots: &[Slot; 2], rng: &mut Rng, opened: &mut u
 
 /// Opens a rollout to a release that was never used, if there is one.
 async fn open(world: &World, id: usize, rollouts: &Rollouts<Controller>, rng: &mut Rng, opened: &mut u32) {
+    // A way back that cannot be had may be superseded; what it has sent may then land after its successor was planned,
+    // until that writes to the router for the first time. It is let come to its end here.
+    if rollouts.now().is_some_and(|now| now.state.going_back() && now.state.ended.is_none()) {
+        return;
+    }
     let rollout = stories::rollout(*opened + 1);
     let way = tokio::select! {
         biased;

@@ -33,6 +33,8 @@ impl Promise for WhatIsDoneIsThere {
 /// An effect of a rollout changes the world at most once.
 #[derive(Debug, Default)]
 pub(super) struct NothingIsDoneTwice {
+    /// For which rollout a call was made.
+    of: BTreeMap<u64, RolloutId>,
     changed: BTreeMap<(RolloutId, String), u64>,
 }
 
@@ -42,8 +44,11 @@ impl Promise for NothingIsDoneTwice {
     }
 
     fn see(&mut self, entry: &Entry, so_far: &SoFar) -> Option<String> {
+        if let What::Called { call, .. } = &entry.what {
+            self.of.extend(so_far.newest.clone().map(|rollout| (*call, rollout)));
+        }
         let What::Landed { act, changed: true, call, .. } = &entry.what else { return None };
-        let rollout = so_far.newest.clone()?;
+        let rollout = self.of.get(call)?.clone();
         let before = self.changed.insert((rollout, format!("{act:?}")), *call);
         before.map(|first| format!("call {call} after call {first}: {act:?}"))
     }
