@@ -141,3 +141,36 @@ async fn what_http_gets_wrong_is_an_error_of_the_same_form() {
     }
     assert_eq!(server.fake.calls(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn only_an_object_is_a_request_on_every_route() {
+    let server = Server::start().await;
+    let described: serde_json::Value = Ask::get("/v1/openapi.json").send(server.addr).await.json();
+    let paths = described["paths"].as_object().unwrap();
+    let taking: Vec<&String> =
+        paths.iter().filter(|(_, methods)| !methods["post"].is_null()).map(|(path, _)| path).collect();
+    assert!(taking.len() > 10, "{taking:?}");
+    for path in taking {
+        let path = path.replace("{release}", "abcdefgh");
+        for body in [
+            "[]",
+            r#" ["why"]"#,
+            r#"[null,"why"]"#,
+            r#"["/"]"#,
+            r#"["/srv/cutover.toml"]"#,
+            "null",
+            "\n7",
+            "true",
+            r#""x""#,
+        ] {
+            let answer = Ask::post(&path, body).send(server.addr).await;
+            let error = answer.error();
+            assert_eq!((answer.status, error.code.as_str()), (422, "CUT0654"), "{path} {body}: {answer:?}");
+            assert!(error.causes[1].contains("object"), "{path} {body}: {answer:?}");
+        }
+        for body in ["[", " ", "\u{feff}{}"] {
+            assert_eq!(Ask::post(&path, body).send(server.addr).await.status, 400, "{path} {body:?}");
+        }
+    }
+    assert_eq!(server.fake.calls(), Vec::<String>::new());
+}
