@@ -5,8 +5,8 @@ mod support;
 
 use cutover_rollout::judge::Verdict;
 use cutover_rollout::{
-    After, Body, Cause, End, Event, Facts, Health, HeldFor, Millis, Record, Refused, Situation, Why, apply,
-    fold, step,
+    Act, After, Body, Cause, Does, Effect, End, Event, Facts, Health, HeldFor, Millis, Outcome, Record,
+    Refused, Situation, Traffic, Why, apply, fold, step,
 };
 use cutover_routing::ReleaseState;
 use support::{Run, at_share, blue, by, forward, gradual, green, plan, rollback, world};
@@ -508,4 +508,107 @@ fn journals_of_earlier_versions_are_read_and_gone_on_with() {
         }
     }
     assert!(read > 200, "{read}");
+}
+
+#[test]
+fn a_gate_that_runs_is_left_only_with_a_reason_and_its_answer_is_not_waited_for() {
+    let promote =
+        |reason: Option<&str>, full| Event::Promote { by: by(), reason: reason.map(str::to_owned), full };
+    for full in [false, true] {
+        let mut state = gradual().state().clone();
+        let mut now = state.entered;
+        // Up to the gate before traffic, which does not answer.
+        let id = loop {
+            let pending = state.pending.clone().unwrap();
+            if matches!(pending.act, Act::Gate(_)) {
+                break pending.id;
+            }
+            let busy = step(Some(&state), &promote(Some("hurry"), full), now).unwrap_err();
+            let said = busy.to_string();
+            assert!(said.starts_with("standing ") && !said.contains("ro-"), "{said}");
+            now += 100;
+            let outcome = Outcome::Done { generation: None };
+            state = step(Some(&state), &Event::Outcome { id: pending.id, outcome }, now).unwrap().state;
+        };
+        let refused = step(Some(&state), &promote(None, full), now).unwrap_err();
+        assert!(matches!(&refused, Refused::ReasonNeeded(gates) if gates[0] == "smoke"), "{refused:?}");
+        let next = step(Some(&state), &promote(Some("it hangs"), full), now).unwrap();
+        assert!(next.effects.contains(&Effect::Cancel { id: id.clone() }), "{:?}", next.effects);
+        assert!(
+            matches!(&next.records[0].body, Body::Outcome { id: of, outcome: Outcome::Abandoned } if *of == id)
+        );
+        let Body::Advanced { why: Why::Forced { reason, .. }, facts, .. } = &next.records[1].body else {
+            panic!("{:?}", next.records);
+        };
+        assert_eq!(reason.as_deref(), Some("it hangs"));
+        assert!(facts.iter().any(|fact| fact.what == "smoke" && fact.says == "not passed"), "{facts:?}");
+        assert_ne!(next.state.cursor, state.cursor);
+        // What it says all the same, nobody waits for.
+        let outcome = Outcome::Judged { verdict: Verdict::Fail, why: "late".to_owned() };
+        let late = step(Some(&next.state), &Event::Outcome { id, outcome }, now + 1).unwrap_err();
+        assert!(matches!(late, Refused::Stale(_)), "{late:?}");
+    }
+}
+
+#[test]
+fn every_step_that_was_waited_for_is_left_on_facts() {
+    let mut run = gradual();
+    assert_eq!(run.rest(), Situation::Done);
+    let plan = run.state().plan.clone();
+    let mut held = 0;
+    for record in &run.records {
+        let Body::Advanced { from, facts, why: Why::Done, .. } = &record.body else { continue };
+        if let Does::Hold { length, .. } = &plan.steps[*from].does {
+            let says = |what: &str| facts.iter().find(|fact| fact.what == what).map(|fact| fact.says.clone());
+            assert_eq!(says("health of green").as_deref(), Some("it answers"), "{facts:?}");
+            let time = says("time").unwrap();
+            assert!(time.contains(&format!("of {length} counted")), "{time}");
+            held += 1;
+        }
+    }
+    assert!(held >= 4, "{held}");
+}
+
+#[test]
+fn a_release_that_never_had_a_request_is_not_said_to_have_had_one() {
+    let mut run = gradual();
+    run.until(|run| run.situation() == Situation::Draining);
+    let (state, now) = (run.state().clone(), run.now);
+    let told = |last_request, watched_since| {
+        let traffic = Traffic { in_flight: 0, streams: 0, last_request, watched_since };
+        let later = now + state.plan.pace.0;
+        let mut state = state.clone();
+        state.watch.good = true;
+        state.watch.counted = state.plan.quiet.0 - 1;
+        let facts = Facts { traffic: [(blue(), traffic)].into(), ..Facts::default() };
+        let next = step(Some(&state), &Event::Looked(facts), later).unwrap();
+        next.records.iter().find_map(|record| match &record.body {
+            Body::Advanced { facts, .. } => Some(facts[0].says.clone()),
+            _ => None,
+        })
+    };
+    let mark = state.watch.mark;
+    let says = told(None, Some(mark - 1_000)).unwrap();
+    assert!(says.contains("no request since it has been watched ("), "{says}");
+    assert!(told(Some(mark - 2_000), Some(mark - 1_000)).unwrap().contains("last request "));
+    assert_eq!(told(None, Some(mark + 1)), None, "what was not watched is not known to be quiet");
+}
+
+#[test]
+fn the_steps_that_were_done_stay_done_on_the_way_back() {
+    let mut run = gradual();
+    run.until(at_share(500));
+    let at = forward(&run);
+    assert_eq!(run.state().reached, at);
+    assert!(run.happen(&rollback(None)));
+    let reached = run.state().reached;
+    assert!(reached == at || reached == at + 1, "{reached} from {at}");
+    assert!(run.happen(&rollback(Some(true))));
+    run.rest();
+    assert_eq!(run.state().reached, reached);
+
+    let mut run = Run::open(world(true), &plan("instant", After::Standby, true));
+    assert_eq!(run.rest(), Situation::Standby);
+    assert!(run.happen(&rollback(None)));
+    assert_eq!(run.state().reached, run.state().plan.steps.len(), "all of it was done");
 }

@@ -59,6 +59,7 @@ fn opened(plan: Plan, at: u64) -> State {
         plan,
         seq: 1,
         cursor: Cursor::Forward(0),
+        reached: 0,
         entered: at,
         attempt: 0,
         tries: 0,
@@ -179,6 +180,9 @@ fn pending<'a>(state: &'a mut State, id: &EffectId) -> Result<&'a mut Pending, &
 }
 
 fn enter(state: &mut State, cursor: Cursor, at: u64) {
+    if let Cursor::Forward(step) = cursor {
+        state.reached = step;
+    }
     state.cursor = cursor;
     state.entered = at;
     (state.attempt, state.tries, state.not_before) = (0, 0, 0);
@@ -263,6 +267,9 @@ fn begin_undo(state: &mut State, undo: Undo, at: u64) -> Checked {
     check(before.is_none_or(|before| undo.close && !before.close), "the way back has begun")?;
     let gate = matches!(&state.pending, Some(Pending { act: Act::Gate(_), .. }));
     check(!gate, "a gate still runs")?;
+    if !state.going_back() {
+        state.reached += usize::from(state.complete());
+    }
     (state.held, state.paused, state.ended) = (None, None, None);
     state.cut_short = false;
     enter(state, Cursor::Undo { round: undo.round, step: 0 }, at);

@@ -3,8 +3,8 @@
 //! Nothing here depends on which event came, so that what a crash cut off is decided again in the same way.
 
 use super::{
-    Body, Cause, Cursor, Effect, EffectId, End, HeldFor, MAX_ATTEMPTS, Outcome, Refused, Why, step::Work,
-    undo,
+    Body, Cause, Cursor, Effect, EffectId, End, HeldFor, MAX_ATTEMPTS, Outcome, Pending, Refused, Why,
+    step::Work, undo,
 };
 use crate::{Act, Change, Does, Insufficient, judge::Verdict};
 
@@ -15,17 +15,24 @@ impl Work {
     /// Begins a way back.
     pub(super) fn undo(&mut self, cause: Cause, close: bool) -> Result<(), Refused> {
         if let Some(pending) = self.state.pending.clone() {
-            if matches!(pending.act, Act::Gate(_)) {
-                self.put(Body::Outcome { id: pending.id.clone(), outcome: Outcome::Abandoned })?;
-            }
-            if matches!(pending.act, Act::Gate(_) | Act::Prepare { .. } | Act::Standby { .. }) {
-                self.effects.push(Effect::Cancel { id: pending.id });
-            }
+            self.abandon(pending)?;
         }
         let round = self.state.undo.as_ref().map_or(0, |undo| undo.round) + 1;
         let steps = undo::steps(&self.state, close);
         let facts = std::mem::take(&mut self.facts);
         self.put(Body::UndoStarted { round, cause, close, steps, facts })
+    }
+
+    /// Stops what nobody needs any more: a gate without an answer, standing up once it has said how far it came.
+    /// Anything else is let end.
+    pub(super) fn abandon(&mut self, pending: Pending) -> Result<(), Refused> {
+        if matches!(pending.act, Act::Gate(_)) {
+            self.put(Body::Outcome { id: pending.id.clone(), outcome: Outcome::Abandoned })?;
+        }
+        if matches!(pending.act, Act::Gate(_) | Act::Prepare { .. } | Act::Standby { .. }) {
+            self.effects.push(Effect::Cancel { id: pending.id });
+        }
+        Ok(())
     }
 
     /// Does what follows from the state alone, until something has to be waited for.

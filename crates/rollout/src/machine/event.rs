@@ -124,13 +124,17 @@ pub struct Traffic {
     pub in_flight: u64,
     /// Open streams: WebSockets, event streams.
     pub streams: u64,
-    /// When the last request came, Unix milliseconds; none: never.
+    /// When the last request came that was seen, Unix milliseconds; none: none was.
     pub last_request: Option<u64>,
+    /// Since when a request would have been seen, Unix milliseconds; none: since ever.
+    pub watched_since: Option<u64>,
 }
 
 impl Traffic {
-    /// Whether nothing has reached the release since then.
+    /// Whether nothing has reached the release since then. What could have come without being seen is not known not to
+    /// have.
     pub fn idle_since(&self, then: u64) -> bool {
-        self.in_flight == 0 && self.streams == 0 && self.last_request.is_none_or(|last| last <= then)
+        let before = |time: Option<u64>| time.is_none_or(|time| time <= then);
+        self.in_flight == 0 && self.streams == 0 && before(self.last_request) && before(self.watched_since)
     }
 }

@@ -3,7 +3,7 @@
 use cutover_routing::ReleaseId;
 
 use super::{EffectId, End, Illegal};
-use crate::RolloutId;
+use crate::{Act, Change, RolloutId};
 
 /// The refusal of an event.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -38,8 +38,8 @@ pub enum Refused {
     #[error("visitors are being sent back; deploy again when that is done")]
     GoingBack,
     /// An effect is under way.
-    #[error("{0} is under way; try again when it has answered")]
-    Busy(EffectId),
+    #[error("{} is under way; try again when it has answered", doing(.0))]
+    Busy(Box<Act>),
     /// The edges have not all followed yet.
     #[error("the edges are still taking over the last routing table")]
     Converging,
@@ -97,6 +97,25 @@ fn ended(how: &End) -> String {
         End::Done { .. } => "done".to_owned(),
         End::RolledBack => "rolled back".to_owned(),
         End::Superseded { by, .. } => format!("superseded by {by}"),
+    }
+}
+
+/// What is under way, as the subject of a sentence.
+fn doing(act: &Act) -> String {
+    match act {
+        Act::Prepare { release } => format!("standing {release} up"),
+        Act::Gate(gate) => format!("gate {}", gate.gate),
+        Act::Route(change) => match change {
+            Change::Candidate { release } => format!("letting {release} hold visitors"),
+            Change::Audience { name, release } => format!("sending audience {name} to {release}"),
+            Change::Share { release, .. } => format!("sending visitors to {release}"),
+            Change::Promote { release } => format!("making {release} the default"),
+            Change::Rollback { to, .. } => format!("sending visitors back to {to}"),
+            Change::Close { release } => format!("closing {release}"),
+        },
+        Act::Standby { release } => format!("keeping {release} warm"),
+        Act::Park { release } => format!("parking {release}"),
+        Act::Retire { release } => format!("retiring {release}"),
     }
 }
 

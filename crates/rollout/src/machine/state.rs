@@ -16,6 +16,8 @@ pub struct State {
     pub seq: u64,
     /// Where it is.
     pub cursor: Cursor,
+    /// So many steps of the plan are behind it, also once it goes back.
+    pub reached: usize,
     /// When it came there, Unix milliseconds.
     pub entered: u64,
     /// The last attempt at this step; 0: none yet.

@@ -170,8 +170,10 @@ impl Work {
         if self.state.paused.is_some() {
             return Err(Refused::IsPaused);
         }
-        if let Some(pending) = &self.state.pending {
-            return Err(Refused::Busy(pending.id.clone()));
+        if let Some(pending) = &self.state.pending
+            && !matches!(pending.act, Act::Gate(_))
+        {
+            return Err(Refused::Busy(Box::new(pending.act.clone())));
         }
         match self.does() {
             Some(Does::Converge) => return Err(Refused::Converging),
@@ -192,6 +194,9 @@ impl Work {
             let mut names = open;
             names.dedup();
             return Err(Refused::ReasonNeeded(names));
+        }
+        if let Some(pending) = self.state.pending.clone() {
+            self.abandon(pending)?;
         }
         let why = Why::Forced { by: by.to_owned(), reason: reason.map(str::to_owned) };
         let facts = open
@@ -251,7 +256,7 @@ impl Work {
             return Err(Refused::AlreadySuperseded(first.clone()));
         }
         if let Some(pending) = self.state.pending.as_ref().filter(|_| self.state.retiring) {
-            return Err(Refused::Busy(pending.id.clone()));
+            return Err(Refused::Busy(Box::new(pending.act.clone())));
         }
         self.put(Body::SupersedeAsked { by: by.clone() })
     }

@@ -4,7 +4,7 @@
 //! missing, a gate that had too little evidence add nothing. Whatever is unknown is not good.
 
 use super::{Body, Fact, Facts, Health, HeldFor, Reading, Refused, State, Traffic, step::Work};
-use crate::{Does, Insufficient, Plan, Watched, judge::Verdict};
+use crate::{Does, Insufficient, Millis, Plan, Watched, judge::Verdict};
 
 /// Longer without a look than so many times the plan's pace, and the time between does not count.
 const GAP: u64 = 3;
@@ -36,9 +36,11 @@ pub(super) fn look(work: &mut Work, seen: &Facts) -> Result<(), Refused> {
 }
 
 fn describe(traffic: Traffic, now: u64) -> String {
-    let last = match traffic.last_request {
-        Some(last) => format!("last request {} ago", crate::Millis(now.saturating_sub(last))),
-        None => "no request ever".to_owned(),
+    let ago = |then: u64| Millis(now.saturating_sub(then));
+    let last = match (traffic.last_request, traffic.watched_since) {
+        (Some(last), _) => format!("last request {} ago", ago(last)),
+        (None, Some(since)) => format!("no request since it has been watched ({})", ago(since)),
+        (None, None) => "no request ever".to_owned(),
     };
     format!("{} requests and {} streams open, {last}", traffic.in_flight, traffic.streams)
 }
@@ -106,6 +108,9 @@ fn hold(work: &mut Work, seen: &Facts, length: u64, watch: &[Watched]) -> Result
     let counted = before.counted + if good && unbroken { elapsed } else { 0 };
     let waited = before.waited + if still { 0 } else { elapsed };
     let over = counted >= length && before.counted < length;
+    work.facts.push(Fact { what: "health of green".to_owned(), says: health(&seen.green), age: 0 });
+    let says = format!("{} of {} counted, {} passed", Millis(counted), Millis(length), Millis(waited));
+    work.facts.push(Fact { what: "time".to_owned(), says, age: 0 });
     if good != before.good || elapsed >= work.state.plan.pace.0 || over {
         work.put(Body::Watched { counted, waited, good })?;
     }
@@ -116,6 +121,14 @@ fn hold(work: &mut Work, seen: &Facts, length: u64, watch: &[Watched]) -> Result
         work.put(Body::Held { why })?;
     }
     Ok(())
+}
+
+fn health(green: &Health) -> String {
+    match green {
+        Health::Healthy => "it answers".to_owned(),
+        Health::Unhealthy(why) => why.clone(),
+        Health::Unknown => "unknown".to_owned(),
+    }
 }
 
 fn judged(reading: Option<&Reading>, stale: u64) -> (Verdict, String, u64) {

@@ -234,7 +234,7 @@ impl World {
             None => now,
         };
         let open = u64::from(last == now && self.linger > 0);
-        Traffic { in_flight: open, streams: 0, last_request: Some(last) }
+        Traffic { in_flight: open, streams: 0, last_request: Some(last), watched_since: None }
     }
 
     pub(crate) fn facts(&self, gates: &[String], now: u64) -> Facts {

@@ -117,7 +117,8 @@ impl Inner {
     pub fn traffic(&self, release: &ReleaseId, now: u64) -> Traffic {
         let ends = self.edges.iter().filter_map(|edge| edge.busy.get(release)).copied();
         let open = ends.clone().filter(|until| *until > now).count();
-        Traffic { in_flight: open as u64, streams: 0, last_request: ends.map(|until| until.min(now)).max() }
+        let last_request = ends.map(|until| until.min(now)).max();
+        Traffic { in_flight: open as u64, streams: 0, last_request, watched_since: None }
     }
 
     /// The lowest generation that any edge runs.

@@ -53,8 +53,13 @@ impl Platform for LocalPlatform {
         let inner = self.0.inner()?;
         let usage = inner.edge.usage(release);
         // What could have come without being seen is not known to be quiet.
-        let last_request = inner.row(release).map(|row| inner.last_sign(&row)).or(usage.last_request_at);
-        Some(Traffic { in_flight: usage.in_flight, streams: usage.open_streams, last_request })
+        let watched_since = inner.row(release).map(|row| row.state_since.max(inner.opened_at));
+        Some(Traffic {
+            in_flight: usage.in_flight,
+            streams: usage.open_streams,
+            last_request: usage.last_request_at,
+            watched_since,
+        })
     }
 
     async fn stand_by(&self, release: &ReleaseId, _fence: Fence) -> Result<(), Trouble> {

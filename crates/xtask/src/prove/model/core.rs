@@ -202,7 +202,12 @@ impl Core {
     }
 
     fn facts(&self, look: Look) -> Facts {
-        let traffic = |busy: bool| Traffic { in_flight: u64::from(busy), streams: 0, last_request: None };
+        let traffic = |busy: bool| Traffic {
+            in_flight: u64::from(busy),
+            streams: 0,
+            last_request: None,
+            watched_since: None,
+        };
         let releases = [self.plan.blue, Some(self.plan.green)];
         Facts {
             converged: Some(look.converged),
