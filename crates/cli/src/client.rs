@@ -239,7 +239,7 @@ fn not_running(state: &dyn Display) -> Error {
 }
 
 /// The person or machine in whose name commands are given: the login name, else the user id.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let uid = nix::unistd::getuid();
     match nix::unistd::User::from_uid(uid) {
         Ok(Some(user)) => user.name,

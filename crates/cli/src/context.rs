@@ -1,11 +1,17 @@
 //! What every verb needs to know of the command line and the terminal.
 
-use std::io::IsTerminal;
+use std::{
+    io::IsTerminal,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use crate::{
     args::{Global, Output},
     client::Client,
-    failure::Failure,
+    failure::{Exit, Failure},
     places::Places,
     view::View,
 };
@@ -17,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) quiet: bool,
     pub(crate) yes: bool,
     pub(crate) global: Global,
+    /// Whether a result could not be written.
+    mute: Arc<AtomicBool>,
 }
 
 impl Context {
@@ -25,7 +33,13 @@ impl Context {
         if global.no_color {
             anstream::ColorChoice::Never.write_global();
         }
-        Self { output: global.output, quiet: global.quiet, yes: global.yes, global: global.clone() }
+        Self {
+            output: global.output,
+            quiet: global.quiet,
+            yes: global.yes,
+            global: global.clone(),
+            mute: Arc::default(),
+        }
     }
 
     /// Where the app and its state are.
@@ -44,9 +58,19 @@ impl Context {
         Ok(Client::connect(&self.places()?.state)?)
     }
 
-    /// Writes a result to stdout.
+    /// Writes a result to stdout. Where that fails it says so on stderr at once, and the command does not end well, see
+    /// [`Context::exit`].
     pub(crate) fn show<V: View>(&self, view: &V) {
-        crate::view::show(view, self.output);
+        if let Err(error) = crate::view::show(view, self.output) {
+            self.mute.store(true, Ordering::Relaxed);
+            let failure = Failure { exit: Exit::Failed, errors: vec![error] };
+            crate::view::error::show(&failure, self.output);
+        }
+    }
+
+    /// How the command ends that came to `exit`: without its result it has failed, whatever it did.
+    pub(crate) fn exit(&self, exit: Exit) -> Exit {
+        if exit == Exit::Done && self.mute.load(Ordering::Relaxed) { Exit::Failed } else { exit }
     }
 
     /// Says something to a person: not with `--quiet`, never on stdout.

@@ -17,7 +17,7 @@ mod up;
 mod verb;
 mod view;
 
-use std::{panic::AssertUnwindSafe, process::ExitCode};
+use std::{io::Write, panic::AssertUnwindSafe, process::ExitCode};
 
 use clap::Parser;
 
@@ -53,7 +53,7 @@ fn command() -> ExitCode {
         view::error::show(&failure, context.output);
         failure.exit
     });
-    exit.into()
+    context.exit(exit).into()
 }
 
 fn dispatch(context: &Context, verb: Verb) -> Result<Exit, Failure> {
@@ -93,15 +93,19 @@ fn usage(error: &clap::Error) -> Exit {
         view::error::show(&Failure::usage(error), Output::Json);
         return Exit::Usage;
     }
-    // Nothing is left to say when even this cannot be written.
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    if error.use_stderr() {
+        // Nothing is left to say when even this cannot be written.
+        return Exit::Usage;
+    }
+    let Err(unwritten) = view::written(printed) else { return Exit::Done };
+    view::error::show(&unwritten.into(), Output::Human);
+    Exit::Failed
 }
 
 /// A panic is a bug of ours and says so, with what is needed to report it.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        use std::io::Write;
         let mut stderr = anstream::stderr();
         let _ = writeln!(stderr, "error: cutover met a bug of its own: {panic}");
         let _ = writeln!(

@@ -26,6 +26,11 @@ impl Link {
         Self { state, client, away: None }
     }
 
+    /// The controller has just been lost: it is looked for anew.
+    pub(crate) fn is_lost(&mut self) {
+        self.away = Some(Instant::now());
+    }
+
     /// Asks for a document; none while the controller is away, of which `note` is told.
     ///
     /// # Errors
@@ -60,6 +65,13 @@ impl Link {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether an error says that whoever ran an operation is there no longer, so that nobody knows how it ended: away, or
+/// back without memory of it.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    let unknown = ["CUT0655", "CUT0912"];
+    is_away(error) || unknown.contains(&error.code.as_str())
 }
 
 /// Whether an error says that nobody is there, or only half of it.

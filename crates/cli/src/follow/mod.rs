@@ -6,6 +6,7 @@
 pub(crate) mod interrupt;
 mod left;
 pub(crate) mod link;
+pub(crate) mod opened;
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ use cutover_engine::control::{Phase, Release, RolloutStory, RolloutView, Status,
 use cutover_routing::ReleaseId;
 
 use crate::{
-    client::Client,
     context::Context,
     failure::Failure,
     verb,
@@ -26,7 +26,7 @@ use interrupt::Interrupt;
 use link::Link;
 
 /// Pause between two looks.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a release without a rollout is waited for, and a rollout beyond twice what its holds still take.
 const USUAL: Duration = Duration::from_secs(600);
@@ -60,13 +60,13 @@ pub(crate) struct Wanted {
 /// When the controller refuses to tell, or stays away.
 pub(crate) fn until_decided(
     context: &Context,
-    client: Client,
+    link: Link,
     wanted: Wanted,
     how: &How,
     interrupt: &Interrupt,
 ) -> Result<Waited, Failure> {
     let mut waiting = Waiting {
-        link: Link::new(context.places()?.state, client),
+        link,
         live: Live::begin(context, "waiting"),
         wanted,
         how: how.clone(),

@@ -1,5 +1,7 @@
 //! `cutover deploy`: stages a release and moves visitors to it.
 
+mod unreported;
+
 use std::{cell::Cell, time::Duration};
 
 use cutover_engine::{
@@ -9,10 +11,10 @@ use cutover_engine::{
 
 use super::stage;
 use crate::{
-    client::Client,
+    client::{self, Client},
     context::Context,
     failure::{Exit, Failure},
-    follow::{self, How, Wanted, interrupt::Interrupt},
+    follow::{self, How, Wanted, interrupt::Interrupt, link::Link, opened::Deployment},
     view::{
         progress::Steps,
         reports::Deployed,
@@ -51,7 +53,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let mut request = args.stage.request(&context.places()?);
     request.skip_gates.clone_from(&args.skip_gates);
     request.strategy.clone_from(&args.strategy);
-    let report = begin(context, &client, &request, &interrupt)?;
+    let deployment = Deployment::begin(client::who());
+    let report = match begin(context, &client, &request, &deployment, &interrupt)? {
+        Ok(report) => report,
+        Err(error) if args.wait => {
+            return unreported::follow(context, client, &deployment, error, args, &interrupt);
+        }
+        Err(error) => return Err(unreported::known(context, &deployment, error).into()),
+    };
     let mut deployed = Deployed { report, end: None };
     if args.wait {
         wait(context, client, &mut deployed, args, &interrupt)?;
@@ -63,35 +72,49 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Gives the command and waits until the rollout first rests.
+impl Args {
+    fn how(&self) -> How {
+        How { timeout: self.timeout, through_holds: self.through_holds }
+    }
+}
+
+/// Gives the command and waits until the rollout first rests. The inner error is the deployment's, or that its controller
+/// is lost; a rollout of it may be under way all the same.
 fn begin(
     context: &Context,
     client: &Client,
     request: &cutover_engine::control::StageRequest,
+    deployment: &Deployment,
     interrupt: &Interrupt,
-) -> Result<DeployReport, Failure> {
+) -> Result<Result<DeployReport, Error>, Failure> {
     let steps = Steps::begin(context, "deploying");
     let interrupted = Cell::new(false);
     let report = client.operation_while(
         "/v1/deploy",
         request,
         POLL_MS,
-        |line| steps.step(line),
+        |line| {
+            deployment.hear(line);
+            steps.step(line);
+        },
         || {
             interrupted.set(interrupt.comes_within(Duration::ZERO));
             !interrupted.get()
         },
-    )?;
-    report.ok_or_else(|| {
-        let error = Error::new(
-            ErrorKind::Unavailable,
-            "CUT0907",
-            "interrupted; the controller goes on with the deployment",
-        )
-        .hint("cutover status shows where it is, cutover deploy joins it again")
-        .hint("cutover rollback takes visitors back");
-        Failure { exit: Exit::Interrupted, errors: vec![error] }
-    })
+    );
+    report.transpose().ok_or_else(goes_on)
+}
+
+/// Whoever waited for the deployment does not wait any longer.
+fn goes_on() -> Failure {
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        "CUT0907",
+        "interrupted; the controller goes on with the deployment",
+    )
+    .hint("cutover status shows where it is, cutover deploy joins it again")
+    .hint("cutover rollback takes visitors back");
+    Failure { exit: Exit::Interrupted, errors: vec![error] }
 }
 
 /// Follows the rollout to its end.
@@ -106,8 +129,8 @@ fn wait(
         release: deployed.report.stage.release.id,
         rollout: deployed.report.rollout.as_ref().map(|rollout| rollout.id.clone()),
     };
-    let how = How { timeout: args.timeout, through_holds: args.through_holds };
-    let mut end = follow::until_decided(context, client, wanted, &how, interrupt)?;
+    let link = Link::new(context.places()?.state, client);
+    let mut end = follow::until_decided(context, link, wanted, &args.how(), interrupt)?;
     // In one place of the document only.
     if let Some(seen) = end.rollout.take() {
         deployed.report.rollout = Some(*seen);

@@ -41,8 +41,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
             Output::Human => status::redraw(&view),
             Output::Json => crate::view::show_line(&view),
         };
-        // The reader has gone: `cutover status --watch | head`.
+        // The reader has gone: `cutover status --watch | head`. All other trouble is told.
         if shown.is_err() {
+            crate::view::written(shown)?;
             return Ok(Exit::Done);
         }
         std::thread::sleep(PAUSE);

@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     failure::{Exit, Failure},
-    follow::{self, How, Wanted, interrupt::Interrupt},
+    follow::{self, How, Wanted, interrupt::Interrupt, link::Link},
 };
 
 /// Options of `wait`.
@@ -21,7 +21,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
     let client = context.client()?;
     let release = super::find_release(&client, &args.release)?.id;
     let wanted = Wanted { release, rollout: None };
-    let waited = follow::until_decided(context, client, wanted, &args.how, &interrupt)?;
+    let link = Link::new(context.places()?.state, client);
+    let waited = follow::until_decided(context, link, wanted, &args.how, &interrupt)?;
     let exit = waited.outcome.exit();
     context.show(&waited);
     Ok(exit)

@@ -14,6 +14,7 @@ pub(crate) mod text;
 
 use std::io::Write;
 
+use cutover_engine::{Error, ErrorKind};
 use serde::Serialize;
 
 use crate::{args::Output, view::page::Page};
@@ -25,10 +26,28 @@ pub(crate) trait View: Serialize {
 }
 
 /// Writes a result to stdout in the form asked for.
-pub(crate) fn show<V: View>(view: &V, output: Output) {
+///
+/// # Errors
+/// That it cannot be written, such as to a full disk: whoever asked would take a part of it for the whole.
+pub(crate) fn show<V: View>(view: &V, output: Output) -> Result<(), Error> {
     let text = render(view, output, Page::now());
-    // A reader that has closed the pipe has seen what it wanted.
-    let _ = anstream::stdout().write_all(text.as_bytes());
+    let mut stdout = anstream::stdout();
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// What became of something written to stdout. A reader that has closed the pipe has seen what it wanted.
+///
+/// # Errors
+/// When it was not written for any other reason.
+pub(crate) fn written(result: std::io::Result<()>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Failed, "CUT0908", "the result cannot be written to stdout")
+                .because(error)
+                .hint("what the command did is done; cutover status and cutover history show it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The text of a result.

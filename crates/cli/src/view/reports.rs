@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cutover_engine::control::{
-    DeployReport, GateResult, PreviewReport, RetireReport, StageReport, SwitchReport,
+    DeployReport, GateResult, PreviewReport, RetireReport, RolloutView, StageReport, SwitchReport,
 };
 use serde::Serialize;
 
@@ -50,6 +50,23 @@ pub(crate) struct Deployed {
     /// What the rollout has come to; none while it goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<Waited>,
+}
+
+/// What became of the rollout of a `deploy --wait` that has no report: it failed before visitors moved, or its controller
+/// was away when it ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unreported {
+    /// The rollout as it was seen last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rollout: Option<Box<RolloutView>>,
+    /// What it has come to.
+    pub(crate) end: Waited,
+}
+
+impl View for Unreported {
+    fn human(&self, page: &mut Page) {
+        self.end.human(page);
+    }
 }
 
 impl View for Deployed {

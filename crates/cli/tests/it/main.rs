@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod bad_input;
+mod before_traffic;
 mod crash;
 mod demo;
 mod ends;
@@ -10,6 +11,7 @@ mod gates;
 mod help;
 mod init;
 mod life;
+mod output;
 mod rollouts;
 mod scripted;
 mod support;

@@ -88,10 +88,15 @@ impl Sandbox {
 
     /// Runs a command that must succeed, and reads its JSON.
     pub(crate) fn json(&self, words: &[&str]) -> Value {
+        self.json_of(words, 0)
+    }
+
+    /// Runs a command that must exit with a code, and reads its JSON.
+    pub(crate) fn json_of(&self, words: &[&str], code: i32) -> Value {
         let mut words = words.to_vec();
         words.extend(["--output", "json"]);
         let done = self.run(&words);
-        assert_eq!(done.code, 0, "{words:?}: {done:?}");
+        assert_eq!(done.code, code, "{words:?}: {done:?}");
         serde_json::from_str(&done.out).unwrap_or_else(|error| panic!("{words:?}: {error}: {}", done.out))
     }
 

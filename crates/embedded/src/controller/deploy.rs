@@ -63,7 +63,9 @@ impl Inner {
         match rolled.await {
             Ok(now) => Ok(self.deploy_report(&operation, &now, stage, &who, &request).await),
             Err(error) => {
-                let error = error.hint(format!("release {id} stays staged; no visitor was sent to it"));
+                let withdrawn = self.row(&id).is_some_and(|row| row.barred.is_some());
+                let what = if withdrawn { "is withdrawn" } else { "stays staged" };
+                let error = error.hint(format!("release {id} {what}; no visitor was sent to it"));
                 Err(self.fail(&operation, true, error).await)
             }
         }

@@ -186,7 +186,9 @@ impl Inner {
         let (state, green) = (&now.state, now.state.plan.green);
         let refused = |code, message: String| Error::new(ErrorKind::Refused, code, message);
         if let Some(End::Superseded { by, .. }) = &state.ended {
-            return overtaken(&self.current_table(), &green).because(format!("rollout {by} took over"));
+            // Whoever was overtaken on purpose is not told how to take over in turn.
+            let error = overtaken(&self.current_table(), &green).because(format!("rollout {by} took over"));
+            return Error { hints: Vec::new(), ..error };
         }
         let view = story::view(now);
         match state.undo.as_ref().map(|undo| &undo.cause) {
@@ -198,7 +200,9 @@ impl Inner {
                 _ => Error::new(ErrorKind::Failed, "CUT0507", format!("release {green} cannot be promoted"))
                     .because(why),
             },
-            Some(Cause::Superseded { .. }) => overtaken(&self.current_table(), &green),
+            Some(Cause::Superseded { .. }) => {
+                Error { hints: Vec::new(), ..overtaken(&self.current_table(), &green) }
+            }
             Some(_) => {
                 let back = view.undo.unwrap_or_default();
                 refused("CUT0517", format!("release {green} was not promoted: {back}"))
