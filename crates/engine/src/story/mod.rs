@@ -60,15 +60,15 @@ pub fn view_of(records: &[Record]) -> Result<Option<RolloutView>, cutover_rollou
 
 /// The steps of a plan; with a state, where it is.
 pub fn steps(plan: &Plan, state: Option<&State>) -> Vec<StepView> {
-    let here = state.and_then(|state| match state.cursor {
-        Cursor::Forward(at) => Some((at, state.ended.is_some())),
-        // How far it had come is in its story.
-        Cursor::Undo { .. } => None,
+    let reached = state.map_or(0, |state| match state.ended {
+        Some(End::Done { .. }) => plan.steps.len(),
+        _ => state.reached,
     });
+    // What was done was done, also where it is taken back.
+    let here = state.filter(|state| state.ended.is_none() && !state.going_back()).map(|_| reached);
     let at = |place: usize| match here {
-        Some((_, true)) => StepAt::Done,
-        Some((here, false)) if place < here => StepAt::Done,
-        Some((here, false)) if place == here => StepAt::Now,
+        _ if place < reached => StepAt::Done,
+        Some(here) if place == here => StepAt::Now,
         _ => StepAt::Next,
     };
     let view = |(place, step): (usize, &cutover_rollout::Step)| StepView {

@@ -163,3 +163,20 @@ fn a_pause_names_who_and_why() {
     assert_eq!(view.phase, Phase::Paused);
     assert_eq!(view.paused.as_deref(), Some("paused by bob: lunch"));
 }
+
+#[test]
+fn the_steps_that_were_done_stay_done_on_the_way_back_and_after_it() {
+    let mut told = Told::open();
+    told.look(Verdict::Pass, "well");
+    told.look(Verdict::Pass, "well");
+    let forward = told.view().plan;
+    let here = forward.iter().position(|step| step.at == StepAt::Now).unwrap();
+    assert!(here > 2, "{forward:?}");
+    told.look(Verdict::Fail, "bad");
+    let back = told.view();
+    assert_eq!(back.phase, Phase::GoingBack);
+    for (place, step) in back.plan.iter().enumerate() {
+        let wanted = if place < here { StepAt::Done } else { StepAt::Next };
+        assert_eq!(step.at, wanted, "{place}: {}", step.does);
+    }
+}
