@@ -11,7 +11,10 @@ use super::{
     View,
     page::{DIM, Page, STRONG, paint},
     releases,
-    rollout::end::{Outcome, Waited},
+    rollout::{
+        awaited,
+        end::{Outcome, Waited},
+    },
     text,
 };
 
@@ -85,7 +88,7 @@ impl View for Deployed {
                 "rollout {} is at {}; {}",
                 paint(STRONG, &rollout.id),
                 rollout.step,
-                text::one_line(&rollout.waiting)
+                awaited(&text::one_line(&rollout.waiting))
             )),
             (None, _) => {}
         }

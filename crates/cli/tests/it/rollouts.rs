@@ -74,6 +74,30 @@ fn a_rollout_is_steered_by_people() {
 }
 
 #[test]
+fn an_answer_given_again_is_known_and_another_one_is_refused() {
+    let sandbox = app("50% for 1h, 100%", &SIGN_OFF.replace("50%", "before"));
+    let up = sandbox.up();
+    sandbox.json(&["deploy", "--name", "one", "--skip-gates", "the first one"]);
+    sandbox.site("two");
+    assert_eq!(sandbox.run(&["deploy", "--name", "two"]).code, 3, "it asks");
+    assert_eq!(sandbox.json(&["approve"])["changed"], true);
+    for words in [&["approve"][..], &["approve", "sign-off"]] {
+        let again = sandbox.json(words);
+        assert_eq!(again["changed"], false, "{again}");
+        assert!(again["message"].as_str().unwrap().contains("answered already"), "{again}");
+    }
+    assert_eq!(
+        sandbox.run(&["approve", "--reject", "--reason", "no"]).code,
+        1,
+        "too late for another answer"
+    );
+    assert_eq!(sandbox.run(&["approve", "other"]).code, 1, "no such gate was asked");
+    let status = sandbox.run(&["status"]);
+    assert!(!status.out.contains("cutover approve"), "{status:?}");
+    assert_eq!(up.end(), 0);
+}
+
+#[test]
 fn a_no_at_a_gate_takes_visitors_back() {
     let sandbox = app("50%, 100%", SIGN_OFF);
     let up = sandbox.up();

@@ -55,6 +55,9 @@ impl Inner {
         let Some((step, gate)) =
             asking.filter(|(_, gate)| request.gate.as_ref().is_none_or(|one| one == gate))
         else {
+            if let Some(report) = self.answered_so(rollout, &request.gate, !request.reject).await? {
+                return Ok(report);
+            }
             let what = match &request.gate {
                 Some(gate) => format!("gate {gate} of rollout {rollout} does not ask anybody now"),
                 None => format!("no gate of rollout {rollout} asks anybody now"),
@@ -80,6 +83,22 @@ impl Inner {
         let view = self.seen(&now);
         let message = format!("{says} gate {gate}: {}", view.waiting);
         Ok(RolloutReport { rollout: view, changed: true, message })
+    }
+
+    /// What there is to say to whoever gives an answer once more that has just been given and heard.
+    async fn answered_so(
+        &self,
+        rollout: &RolloutId,
+        gate: &Option<String>,
+        agrees: bool,
+    ) -> Result<Option<RolloutReport>, Error> {
+        let (named, gate) = (rollout.clone(), gate.clone());
+        let last = self.journal.blocking(move |journal| journal.last_word(&named, gate.as_deref())).await?;
+        let Some((gate, word)) = last.filter(|(_, word)| word.agrees == agrees) else { return Ok(None) };
+        let said = if agrees { "agreed" } else { "said no" };
+        let message = format!("gate {gate} is answered already: {} {said}", word.who);
+        let now = self.runner()?.find(rollout);
+        Ok(now.map(|now| RolloutReport { rollout: self.seen(&now), changed: false, message }))
     }
 
     /// The step and the name of the gate that waits for a person.

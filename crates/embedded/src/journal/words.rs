@@ -51,6 +51,26 @@ impl Journal {
         Ok(())
     }
 
+    /// The newest answer in a rollout, to this gate or else to any, behind the name of the gate.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn last_word(
+        &self,
+        rollout: &RolloutId,
+        gate: Option<&str>,
+    ) -> Result<Option<(String, Word)>, JournalError> {
+        self.connection()
+            .query_row(
+                "SELECT at, who, agrees, reason, gate FROM words
+                 WHERE rollout = ?1 AND (?2 IS NULL OR gate = ?2) ORDER BY at DESC LIMIT 1",
+                params![rollout.as_str(), gate],
+                |row| Ok((row.get(4)?, read(row)?)),
+            )
+            .optional()
+            .map_err(self.failed("reading"))
+    }
+
     /// The answer to a gate at a step of a rollout.
     ///
     /// # Errors
@@ -60,16 +80,14 @@ impl Journal {
             .query_row(
                 "SELECT at, who, agrees, reason FROM words WHERE rollout = ?1 AND step = ?2 AND gate = ?3",
                 params![rollout.as_str(), step.to_string(), gate],
-                |row| {
-                    Ok(Word {
-                        at: unsigned(row.get(0)?),
-                        who: row.get(1)?,
-                        agrees: row.get(2)?,
-                        reason: row.get(3)?,
-                    })
-                },
+                read,
             )
             .optional()
             .map_err(self.failed("reading"))
     }
+}
+
+/// The first four columns as an answer.
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Word> {
+    Ok(Word { at: unsigned(row.get(0)?), who: row.get(1)?, agrees: row.get(2)?, reason: row.get(3)? })
 }

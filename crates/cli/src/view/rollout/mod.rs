@@ -81,7 +81,18 @@ fn standing(rollout: &RolloutView) -> String {
         },
         _ => rollout.waiting.clone(),
     };
-    text::one_line(&line)
+    awaited(&text::one_line(&line))
+}
+
+/// What a hold waits for, where none of its gates has been read so far: that is no trouble.
+pub(crate) fn awaited(waiting: &str) -> String {
+    let unread = |(left, gates): &(&str, &str)| {
+        !left.is_empty() && gates.split("; ").all(|gate| gate.ends_with(": not read yet"))
+    };
+    match waiting.split_once(", not counting: ").filter(unread) {
+        Some((left, _)) => format!("{left}, waiting for the first evidence"),
+        None => waiting.to_owned(),
+    }
 }
 
 /// The step and what it stands at.
@@ -107,4 +118,20 @@ fn stands(now: &RolloutView, why: bool) -> String {
 /// A reason behind its word, which it may begin with itself: `rolled back by ann`, `rolled back: gate errors failed`.
 fn said(word: &str, why: &str) -> String {
     if why.starts_with(word) { why.to_owned() } else { format!("{word}: {why}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::awaited;
+
+    #[test]
+    fn gates_that_nobody_has_read_yet_are_no_trouble() {
+        for unread in ["errors: not read yet", "errors: not read yet; slow: not read yet"] {
+            let line = format!("2m to go, not counting: {unread}");
+            assert_eq!(awaited(&line), "2m to go, waiting for the first evidence");
+        }
+        for line in ["2m to go", "2m to go, not counting: errors: not read yet; slow: 3 visitors", ""] {
+            assert_eq!(awaited(line), line);
+        }
+    }
 }
