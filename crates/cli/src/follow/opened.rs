@@ -59,8 +59,7 @@ impl Deployment {
     /// Looks for its rollout. A controller that is away is waited for, as long as [`Link`] does.
     ///
     /// # Errors
-    /// When the controller refuses to tell or stays away; `None` in the place of the failure: whoever waited has given
-    /// up, or `longest` has passed.
+    /// Why nobody knows, see [`NotFound`].
     pub(crate) fn find(
         &self,
         link: &mut Link,
