@@ -1,4 +1,7 @@
-//! The shop's bad release under real visitors: how soon it is found, whom it met, and that a good one is let through.
+//! The shop's bad release under real visitors: how soon it is found, whom it met, how many more it meets without
+//! steps, and that a good one is let through.
+
+mod comparison;
 
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use cutover_testkit::{
     world::World,
 };
 
+use self::comparison::{Comparison, Toll};
 use super::{
     Found, Setup,
     rollouts::{
@@ -22,7 +26,7 @@ const FIRST_STEP: (&str, f64) = ("5%", 0.05);
 pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     let (mut bad_runs, mut good_runs) = match (setup.sabotage, setup.quick) {
         (true, _) => (1, 0),
-        (false, true) => (2, 1),
+        (false, true) => (1, 1),
         (false, false) => (10, 5),
     };
     if let Some(rounds) = setup.rounds {
@@ -32,16 +36,32 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     let mut rng = Rng::seeded(setup.seed);
     let mut wrong = Vec::new();
     let mut bad = Vec::new();
+    let mut first_seed = None;
     for number in 1..=bad_runs {
-        let one = repetition(setup, "bad", arrivals, rng.next_u64())?;
+        let seed = rng.next_u64();
+        first_seed.get_or_insert(seed);
+        let one = repetition(setup, "bad", Way::Stepped, arrivals, seed)?;
         println!("bad release, run {number}: {}", one.line());
         one.check_bad(&mut wrong, number);
         bad.push(one);
     }
+    // Where nobody is listened to, nobody is sent back from either.
+    let compared = match (bad.first(), first_seed) {
+        (Some(stepped), Some(seed)) if !setup.sabotage => {
+            let instant = repetition(setup, "bad", Way::Instant, arrivals, seed)?;
+            println!("bad release, at once: {}", instant.line());
+            instant.check_instant(&mut wrong);
+            let comparison = Comparison { instant: instant.toll(), stepped: stepped.toll() };
+            println!("the same under the same arrivals: {}", comparison.line());
+            comparison.check(&mut wrong);
+            Some(comparison)
+        }
+        _ => None,
+    };
     let mut sent_back = 0;
     let mut good_took = Vec::new();
     for number in 1..=good_runs {
-        let one = repetition(setup, "two", arrivals, rng.next_u64())?;
+        let one = repetition(setup, "two", Way::Stepped, arrivals, rng.next_u64())?;
         println!("good release, run {number}: {} after {:.1} s", one.phase, one.rollout_s);
         sent_back += u32::from(one.undo.is_some());
         one.check_good(&mut wrong, number);
@@ -53,21 +73,30 @@ pub(crate) fn run(setup: &Setup) -> Result<Found, String> {
     let failed: usize = bad.iter().map(|one| one.failed).sum();
     let slow: usize = bad.iter().map(|one| one.slow).sum();
     let mut facts = format!(
-        "{bad_runs} runs of a bad release at {} and {arrivals} visits/s: from its first bad request to share 0 median \
+        "{} of a bad release at {} and {arrivals} visits/s: from its first bad request to share 0 median \
          {}, worst {}; {met} of {all} visitors met it ({:.1} %), {failed} requests failed and {slow} were slow",
+        runs(bad_runs),
         FIRST_STEP.0,
         seconds(quantile(&detected, 0.5)),
         seconds(quantile(&detected, 1.0)),
         100.0 * part(met, all),
     );
+    if let Some(comparison) = compared {
+        facts += &format!("; the same under the same arrivals: {}", comparison.line());
+    }
     if good_runs > 0 {
         facts += &format!(
-            "; {good_runs} runs of a good one: {sent_back} sent back, promoted and baked after {:.0} s (median)",
+            "; {} of a good one: {sent_back} sent back, promoted and baked after {:.0} s (median)",
+            runs(good_runs),
             quantile(&good_took, 0.5)
         );
     }
     wrong.truncate(12);
     Ok(Found { facts, wrong })
+}
+
+fn runs(number: u32) -> String {
+    if number == 1 { "1 run".to_owned() } else { format!("{number} runs") }
 }
 
 fn seconds(value: f64) -> String {
@@ -76,6 +105,15 @@ fn seconds(value: f64) -> String {
 
 fn part(of: usize, all: usize) -> f64 {
     if all == 0 { 0.0 } else { of as f64 / all as f64 }
+}
+
+/// How a release comes to its visitors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In the steps of its description, each of which is judged.
+    Stepped,
+    /// To everybody at once, by `--strategy instant`; it is judged afterwards, while blue is kept warm.
+    Instant,
 }
 
 /// What one rollout was like.
@@ -121,14 +159,13 @@ impl Repetition {
         )
     }
 
+    fn toll(&self) -> Toll {
+        Toll { met: self.met, all: self.exposed, failed: self.failed, back_s: self.detected_s }
+    }
+
     fn check_bad(&self, wrong: &mut Vec<String>, number: u32) {
         let mut complain = |what: String| wrong.push(format!("bad release, run {number}: {what}"));
-        if self.phase != "rolled-back" {
-            complain(format!("its rollout is {}", self.phase));
-        }
-        if self.detected_s.is_none() {
-            complain("no record of visitors being sent back".to_owned());
-        }
+        self.check_sent_back(&mut complain);
         if self.most_share > 500 {
             complain(format!("it came to a share of {} of 10000", self.most_share));
         }
@@ -141,13 +178,27 @@ impl Repetition {
                 self.met, self.exposed, FIRST_STEP.0
             ));
         }
+    }
+
+    fn check_instant(&self, wrong: &mut Vec<String>) {
+        self.check_sent_back(&mut |what: String| wrong.push(format!("bad release, at once: {what}")));
+    }
+
+    /// Nobody gave a command: what went back went by itself.
+    fn check_sent_back(&self, complain: &mut impl FnMut(String)) {
+        if self.phase != "rolled-back" {
+            complain(format!("its rollout is {}", self.phase));
+        }
+        if self.detected_s.is_none() {
+            complain("no record of visitors being sent back".to_owned());
+        }
         if self.met == 0 {
             complain("nobody met it: nothing was shown".to_owned());
         }
         if self.late > 0 {
             complain(format!("{} pages of it were served after visitors were sent back", self.late));
         }
-        self.check(&mut complain);
+        self.check(complain);
     }
 
     fn check_good(&self, wrong: &mut Vec<String>, number: u32) {
@@ -176,13 +227,20 @@ impl Repetition {
     }
 }
 
-fn repetition(setup: &Setup, variant: &str, arrivals: u32, seed: u64) -> Result<Repetition, String> {
+fn repetition(
+    setup: &Setup,
+    variant: &str,
+    way: Way,
+    arrivals: u32,
+    seed: u64,
+) -> Result<Repetition, String> {
     let steps = Steps {
         strategy: "5%, 25%, 50%, 100%",
         // Where nobody is listened to, the bad one goes all the way: soon.
         hold: if setup.sabotage || (setup.quick && variant != "bad") { "2s" } else { "20s" },
         bake: "2s",
         quiet: "10m",
+        judged: "steps",
         worse_by: if setup.quick { "2%" } else { "1%" },
         required: !setup.sabotage,
     };
@@ -191,13 +249,14 @@ fn repetition(setup: &Setup, variant: &str, arrivals: u32, seed: u64) -> Result<
     world.up()?;
     world.deploy_shop_as("one", &steps.text())?;
     let runtime = super::runtime()?;
-    runtime.block_on(released(setup, &world, variant, &steps, visitors(&world, arrivals, 0, seed)))
+    runtime.block_on(released(setup, &world, variant, way, &steps, visitors(&world, arrivals, 0, seed)))
 }
 
 async fn released(
     setup: &Setup,
     world: &World,
     variant: &str,
+    way: Way,
     steps: &Steps<'_>,
     plan: cutover_testkit::crowd::CrowdPlan,
 ) -> Result<Repetition, String> {
@@ -206,7 +265,10 @@ async fn released(
     // Blue has visitors of its own before green comes.
     until_visited(&crowd, 1_000).await;
     let begun = std::time::Instant::now();
-    let green = world.deploy_shop_as(variant, &steps.text())?;
+    let green = match way {
+        Way::Stepped => world.deploy_shop_as(variant, &steps.text())?,
+        Way::Instant => at_once(world, variant, steps)?,
+    };
     let green: ReleaseId = green.parse().map_err(|e| format!("{green}: {e}"))?;
     let mut most_share = 0;
     // Where nobody judges, five steps of twenty seconds and their ways.
@@ -230,6 +292,17 @@ async fn released(
         most_share,
         ..measured(&sights, green, sent_back_at(&story), &clocks)
     })
+}
+
+/// Deploys it to everybody, with the bake as long as a step would be held and judged by the same gates.
+fn at_once(world: &World, variant: &str, steps: &Steps<'_>) -> Result<String, String> {
+    let described = Steps { bake: steps.hold, judged: "bake", ..*steps };
+    world.write_shop_with(variant, &described.text())?;
+    let said = world.must(&["deploy", "--name", variant, "--strategy", "instant"])?;
+    said.json["stage"]["release"]["id"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("deploy said {}", said.json))
 }
 
 /// What visitors say about it.

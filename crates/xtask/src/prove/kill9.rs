@@ -31,6 +31,7 @@ const STEPS: Steps<'static> = Steps {
     hold: "1s",
     bake: "1s",
     quiet: "2s",
+    judged: "steps",
     worse_by: "10%",
     required: true,
 };

@@ -24,6 +24,8 @@ pub(crate) struct Steps<'a> {
     pub(crate) hold: &'a str,
     pub(crate) bake: &'a str,
     pub(crate) quiet: &'a str,
+    /// Where visitors are compared: `steps` or `bake`.
+    pub(crate) judged: &'a str,
     /// How much worse is too much, in percentage points of visitors.
     pub(crate) worse_by: &'a str,
     /// Whether anything depends on what the comparisons say.
@@ -33,11 +35,11 @@ pub(crate) struct Steps<'a> {
 impl Steps<'_> {
     /// The end of a `cutover.toml`.
     pub(crate) fn text(&self) -> String {
-        let Self { strategy, hold, bake, quiet, worse_by, required } = self;
+        let Self { strategy, hold, bake, quiet, judged, worse_by, required } = self;
         let gate = |name: &str| {
             format!(
                 "[[gate]]\nname = \"{name}\"\nrequired = {required}\ncompare = {{ metric = \"{name}\", worse_by = \
-                 \"{worse_by}\" }}\nat = [\"steps\"]\n\n"
+                 \"{worse_by}\" }}\nat = [\"{judged}\"]\n\n"
             )
         };
         format!(
