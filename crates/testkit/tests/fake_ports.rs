@@ -61,7 +61,7 @@ fn the_platform_keeps_its_contract() {
     let stage = Stage::new().unwrap();
     let open = async || {
         let platform = Controller::new(&world(&stage), 0);
-        PlatformSetup { clock: platform.clone(), platform, blue: blue(), green: green() }
+        PlatformSetup { clock: platform.clone(), platform, blue: blue(), green: green(), stands: false }
     };
     let close = async |platform: &Controller, release| {
         platform.world().tell(|inner| inner.edit(&Edit::Close { release }));

@@ -16,6 +16,7 @@ mod full_disk;
 mod harness;
 mod judging;
 mod outages;
+mod ports;
 mod restoring;
 mod rolling;
 mod rolling_back;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
                 rolling::TESTS,
                 rolling_back::TESTS,
                 judging::TESTS,
+                ports::TESTS,
             ]
             .concat(),
         ),

@@ -9,6 +9,7 @@ mod keeping;
 mod platform;
 mod probe;
 mod router;
+mod through;
 
 use cutover_engine::ports::{Clock, Fence};
 
@@ -16,6 +17,7 @@ pub use keeping::{journal, lease};
 pub use platform::{PlatformSetup, platform};
 pub use probe::{ProbeSetup, probe};
 pub use router::{RouterSetup, router};
+pub use through::Through;
 
 /// A clock tells Unix milliseconds, never goes back by itself, and wakes at or after a moment.
 pub async fn clock(clock: &impl Clock) {

@@ -17,21 +17,24 @@ pub struct PlatformSetup<P, C> {
     pub blue: ReleaseId,
     /// A staged release with something to run.
     pub green: ReleaseId,
+    /// Whether staging has stood green up already, as it does where a release is tried before it is staged.
+    pub stands: bool,
 }
 
 /// A platform stands up what is staged, parks and keeps warm what was left, never tears down what serves, and can be asked
 /// for everything twice.
 ///
-/// `close` closes a release in the routing table and ends its traffic.
+/// `close` closes a release in the routing table, ends its traffic, and returns when it counts as quiet.
 pub async fn platform<P: Platform, C: Clock>(
     open: impl AsyncFn() -> PlatformSetup<P, C>,
     close: impl AsyncFn(&P, ReleaseId),
 ) {
-    let PlatformSetup { platform, clock, blue, green } = open().await;
+    let PlatformSetup { platform, clock, blue, green, stands } = open().await;
     let prepare = Act::Prepare { release: green };
     assert_eq!(platform.observe(&blue).await, Health::Healthy, "what serves is healthy");
-    assert_eq!(platform.verify(&prepare).await, Seen::Absent, "what was not stood up is not there");
-    assert_eq!(platform.verify(&prepare).await, Seen::Absent, "looking changes nothing");
+    let there = if stands { Seen::InPlace { generation: None } } else { Seen::Absent };
+    assert_eq!(platform.verify(&prepare).await, there, "only what was stood up is there");
+    assert_eq!(platform.verify(&prepare).await, there, "looking changes nothing");
 
     for time in ["first", "second"] {
         platform.stand_up(&green, fence(1, clock.now())).await.unwrap();
@@ -59,6 +62,8 @@ pub async fn platform<P: Platform, C: Clock>(
         platform.park(&green, fence(1, clock.now())).await.unwrap();
         assert_eq!(platform.verify(&Act::Park { release: green }).await, Seen::InPlace { generation: None });
     }
+    assert_eq!(platform.verify(&prepare).await, Seen::Absent, "what was parked does not stand");
+    assert_eq!(platform.verify(&Act::Standby { release: green }).await, Seen::Absent, "nor is it warm");
     platform.stand_up(&green, fence(1, clock.now())).await.unwrap();
     assert_eq!(platform.observe(&green).await, Health::Healthy, "what was parked can be stood up again");
 

@@ -9,7 +9,8 @@ use super::fence;
 /// A router to be tried.
 #[derive(Debug)]
 pub struct RouterSetup<R, C> {
-    /// The router; `blue` is active in its table, `green` staged and able to serve.
+    /// The router; `blue` is active in its table, `green` staged and able to serve. Where it knows epochs from the lease
+    /// and not from the calls themselves, the newest that the lease was given with is 3.
     pub router: R,
     /// Its clock.
     pub clock: C,

@@ -7,6 +7,7 @@ mod examiner;
 mod journal;
 mod lease;
 mod ledger;
+mod offered;
 mod platform;
 mod probe;
 mod router;

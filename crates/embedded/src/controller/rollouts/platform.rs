@@ -67,14 +67,15 @@ impl Platform for LocalPlatform {
         let row =
             inner.row(release).ok_or_else(|| Trouble::Lasting(format!("there is no release {release}")))?;
         inner.ready(release, row.slot, &cutover_engine::control::Progress::none()).await.map_err(trouble)?;
-        inner.set_outside(release, Some(Outside::Standby)).await.map_err(trouble)
+        inner.set_standby(release, true).await.map_err(trouble)
     }
 
     async fn park(&self, release: &ReleaseId, _fence: Fence) -> Result<(), Trouble> {
         let inner = self.0.get()?;
         if inner.is_left(release) {
+            // First, because the housekeeping starts again what is on standby.
+            inner.set_standby(release, false).await.map_err(trouble)?;
             inner.take_down(release).await;
-            inner.trouble(format!("release {release}"), None);
         }
         Ok(())
     }
@@ -105,7 +106,10 @@ impl Platform for LocalPlatform {
                 }
                 None => false,
             },
-            Act::Park { release } => !inner.is_left(release) || inner.supervisor.status(release).is_empty(),
+            Act::Park { release } => {
+                let warm = inner.row(release).is_some_and(|row| row.outside == Some(Outside::Standby));
+                !inner.is_left(release) || !warm && inner.supervisor.status(release).is_empty()
+            }
             Act::Retire { release } => inner.row(release).is_none_or(|row| is_gone(&row)),
             Act::Route(_) | Act::Gate(_) => {
                 return Seen::Unknown { why: "that is not the platform's".to_owned() };
@@ -147,21 +151,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Keeps what a release is outside the table.
-    async fn set_outside(
-        &self,
-        release: &ReleaseId,
-        outside: Option<Outside>,
-    ) -> Result<(), cutover_engine::Error> {
+    /// Notes whether a closed release is kept warm.
+    async fn set_standby(&self, release: &ReleaseId, warm: bool) -> Result<(), cutover_engine::Error> {
         let _held = self.switch.lock().await;
         let Some(mut row) = self.row(release) else { return Ok(()) };
-        if row.outside == outside {
+        if (row.outside == Some(Outside::Standby)) == warm {
             return Ok(());
         }
-        row.outside = outside;
+        row.outside = warm.then_some(Outside::Standby);
+        let says = if warm { "stays warm" } else { "does not stay warm any more" };
         let note = Self::own_operation("close", *release)?.record(
             crate::journal::RecordKind::Note,
-            format!("{release} stays warm"),
+            format!("{release} {says}"),
             None,
         );
         debug_assert_eq!(note.who, SELF);
