@@ -33,6 +33,7 @@ impl Inner {
         let default = self.current_table().default;
         let mut stage = self.stage_held(&held, &who, &request, &progress).await?;
         let id = stage.release.id;
+        self.not_being_left(&id)?;
         let table = self.current_table();
         if table.default == Some(id) {
             self.relabel(&mut stage, &who, &request).await?;
@@ -40,6 +41,7 @@ impl Inner {
             let switch = Some(unchanged("promote", &table, id));
             return Ok(DeployReport { stage, gates, switch, rollout: None });
         }
+        self.keeps_its_steps(&id, request.strategy.as_deref()).await?;
         let operation = Operation::new(&who, "deploy", Some(id), request.skip_gates.clone())?;
         self.begin(&operation).await?;
         let _busy = self.work_on(id);

@@ -15,6 +15,7 @@ mod commit;
 mod control;
 mod crash;
 mod damage;
+mod deed;
 mod deploy;
 mod evict;
 mod explain;

@@ -7,7 +7,7 @@ use cutover_engine::{
     config::{GateKind, ReadinessPolicy},
     control::{Progress, SwitchReport},
     planning::{self, Overrides},
-    rollout::{Act, Cause, Cursor, End, Event, RolloutId, State},
+    rollout::{Act, Cause, Cursor, Does, End, Event, Millis, Plan, RolloutId, State},
     runner::Now,
     story,
 };
@@ -15,11 +15,14 @@ use cutover_routing::{ReleaseId, Table};
 
 use super::{
     Inner,
+    deed::Deed,
     gating::not_passed,
     locked, missing,
+    operation::Operation,
     promote::{promotable, unchanged},
     rollouts::{Asked, Known},
 };
+use crate::journal::RecordKind;
 
 /// How long a rollout may take to give way: visitors have to go back, and a release may have to be stood up for that.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -78,9 +81,11 @@ impl Inner {
                 let what =
                     format!("a rollback to {blue} would not work: {}: {}", lacking.what, lacking.detail);
                 if loaded.snapshot.rollout.readiness == ReadinessPolicy::Refuse {
-                    return Err(Error::new(ErrorKind::Refused, "CUT0532", what).hint(
-                        "mend that first, or set `rollout.readiness = \"warn\"` to go on all the same",
-                    ));
+                    let reason = opening.skip_gates.as_ref().filter(|reason| !reason.trim().is_empty());
+                    let Some(reason) = reason else { return Err(no_way_back(id, what)) };
+                    let operation = Operation::new(opening.who, "promote", Some(*id), Some(reason.clone()))?;
+                    let told = format!("goes on to {id} although {what}");
+                    self.append(vec![operation.record(RecordKind::Note, told, None)]).await?;
                 }
                 opening.progress.say(format!("warning: {what}"));
             }
@@ -90,6 +95,9 @@ impl Inner {
         let blue = self.current_table().default;
         let plan = planning::plan(&loaded.snapshot, &overrides, rollout.clone(), blue, *id)?;
         let left_out = planning::left_out(&loaded.snapshot, &overrides);
+        if let Some(warning) = unwatched(&plan) {
+            opening.progress.say(format!("warning: {warning}"));
+        }
         if !left_out.is_empty() {
             opening.progress.say(format!("not waiting for gates: {}", left_out.join(", ")));
         }
@@ -102,15 +110,37 @@ impl Inner {
         Ok(rollout)
     }
 
-    /// Ends the rollout that is in the way of something else than another rollout. Before its promotion, visitors go
-    /// back; afterwards what it owes to the release it left is the housekeeping's.
-    pub(super) async fn give_way(&self) -> Result<(), Error> {
+    /// Ends the rollout that is in the way of something else than another rollout, e.g. of a retirement. Before its
+    /// promotion, visitors go back; afterwards what it owes to the release it left is the housekeeping's.
+    pub(super) async fn give_way(self: &Arc<Self>, to: Deed, release: &ReleaseId) -> Result<(), Error> {
         let _held = self.rolling.opening.lock().await;
-        self.step_aside(&Self::new_rollout()?).await
+        self.step_aside(&to.name(release)?).await
+    }
+
+    /// Refuses other steps for a rollout that is under way: its plan is made once.
+    pub(super) async fn keeps_its_steps(&self, id: &ReleaseId, strategy: Option<&str>) -> Result<(), Error> {
+        let (Some(text), Some(known)) = (strategy, self.under_way(id)) else { return Ok(()) };
+        let loaded = self.load(id).await?;
+        let strategy = Some(planning::read_strategy(&loaded.snapshot, text)?);
+        let overrides = Overrides { strategy, skip_gates: false };
+        let plan = &known.state.plan;
+        let rollout = &plan.rollout;
+        let wanted = planning::plan(&loaded.snapshot, &overrides, rollout.clone(), plan.blue, *id)?;
+        if way(&wanted) == way(plan) {
+            return Ok(());
+        }
+        let what = format!("rollout {rollout} of {id} is under way with other steps than `{text}`");
+        let mut error = Error::new(ErrorKind::Refused, "CUT0531", what);
+        if wanted.moves().next().is_none() {
+            error = error.hint(format!("`cutover promote {id}` sends everybody there at once"));
+        }
+        Err(error
+            .hint("without `--strategy` the same command follows the rollout that is under way")
+            .hint("`cutover rollback` ends it; afterwards it can be deployed with other steps"))
     }
 
     /// Waits until the rollout before this one is over.
-    async fn step_aside(&self, successor: &RolloutId) -> Result<(), Error> {
+    async fn step_aside(self: &Arc<Self>, successor: &RolloutId) -> Result<(), Error> {
         let made = tokio::time::timeout(PATIENCE, self.runner()?.make_way(successor)).await;
         match made {
             // It ended while it was told to.
@@ -236,6 +266,39 @@ pub(super) fn arrived(state: &State) -> bool {
 pub(super) fn moved(state: &State) -> bool {
     let Some((first, _)) = state.plan.moves().next() else { return arrived(state) };
     matches!(state.cursor, Cursor::Forward(at) if at > first + 1) && !state.going_back()
+}
+
+/// How visitors move, and how long each step is held at least: what a strategy says.
+fn way(plan: &Plan) -> Vec<(Option<&Act>, Millis)> {
+    let steps = plan.steps.iter().filter_map(|step| match &step.does {
+        Does::Act(act @ Act::Route(_)) => Some((Some(act), Millis(0))),
+        Does::Hold { length, .. } => Some((None, *length)),
+        _ => None,
+    });
+    steps.collect()
+}
+
+/// What is to be said of a plan that moves everybody at once and then looks at nothing.
+pub(super) fn unwatched(plan: &Plan) -> Option<String> {
+    let blue = plan.blue?;
+    let watched =
+        plan.steps.iter().any(|step| matches!(step.does, Does::Hold { length, .. } if length.0 > 0));
+    (!watched).then(|| {
+        format!(
+            "nothing is watched after the promotion (`rollout.bake` is 0): whether the release is worse than {blue} is \
+             for people to find, and `cutover rollback` for them to say"
+        )
+    })
+}
+
+fn no_way_back(id: &ReleaseId, what: String) -> Error {
+    Error::new(ErrorKind::Refused, "CUT0532", what)
+        .hint("mend that first")
+        .hint(format!(
+            "where the active release is what is broken: `cutover promote {id} --reason ...`, or `cutover deploy \
+             --skip-gates ...`, goes on all the same; the reason is recorded"
+        ))
+        .hint("`rollout.readiness = \"warn\"` only warns")
 }
 
 fn overtaken(table: &Table, id: &ReleaseId) -> Error {

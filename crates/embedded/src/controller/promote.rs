@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use cutover_engine::{
     Error, ErrorKind,
     control::{Progress, PromoteRequest, SwitchReport},
-    rollout::{Act, Does, Event, Refused, RolloutId, State},
+    rollout::{Act, Does, Event, Refused, RolloutId, State, fold},
     runner::{Now, Refusal},
     story,
 };
@@ -17,6 +17,7 @@ use super::{
     operation::Operation,
     rollouts::Known,
     stage::{barred, is_gone},
+    world::gave_up,
 };
 use crate::journal::ReleaseRow;
 
@@ -30,14 +31,15 @@ impl Inner {
     ) -> Result<SwitchReport, Error> {
         let accepted = Instant::now();
         if request.release.is_none()
-            && let Some(known) = self.to_send_on()
+            && let Some(known) = self.to_send_on().await?
         {
             let report = self.send_on(&known, &who, request.reason, false, accepted, &progress).await?;
             progress.say(report.message.clone());
             return Ok(report);
         }
-        let row = self.to_promote(request.release.as_deref())?;
+        let row = self.to_promote(request.release.as_deref()).await?;
         let id = row.id;
+        self.not_being_left(&id)?;
         let table = self.current_table();
         if table.default == Some(id) && self.under_way(&id).is_none_or(|known| known.state.promoted) {
             return Ok(unchanged("promote", &table, id));
@@ -84,16 +86,44 @@ impl Inner {
     }
 
     /// The open rollout that a promotion without a name means: one on its way, or baking with nothing newer waiting.
-    fn to_send_on(&self) -> Option<Known> {
-        let known = self.rolling.ledger.known()?;
+    pub(super) async fn to_send_on(&self) -> Result<Option<Known>, Error> {
+        let Some(known) = self.rolling.ledger.known() else { return Ok(None) };
         let state = &known.state;
         if state.ended.is_some() || state.going_back() {
-            return None;
+            return Ok(None);
         }
-        let waiting = self.with_world(super::World::green).is_some_and(|green| green != state.plan.green);
+        let waiting = state.promoted && self.waiting().await?.is_some();
         let held =
             matches!(state.step().map(|step| &step.does), Some(Does::Hold { .. } | Does::Act(Act::Gate(_))));
-        (!state.promoted || (held && !waiting)).then_some(known)
+        Ok((!state.promoted || (held && !waiting)).then_some(known))
+    }
+
+    /// The release that a promotion without a name means where no rollout is to be sent on: the newest staged one that
+    /// nobody has given up, and that was staged after what the last rollout brought or brings.
+    pub(super) async fn waiting(&self) -> Result<Option<ReleaseId>, Error> {
+        let last = self.rolling.ledger.known().filter(|known| !gave_up(&known.state));
+        let green = last.and_then(|known| self.row(&known.state.plan.green));
+        for id in self.with_world(super::World::greens) {
+            let Some(row) = self.row(&id) else { continue };
+            let newer = green.as_ref().is_none_or(|green| row.staged_at > green.staged_at);
+            if newer && row.barred.is_none() && !self.was_given_up(&row).await? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the newest rollout of a release came to nothing since it was staged.
+    async fn was_given_up(&self, row: &ReleaseRow) -> Result<bool, Error> {
+        let id = row.id;
+        let records = self.journal.blocking(move |journal| match journal.rollout_of(&id)? {
+            Some(rollout) => journal.rollout(&rollout),
+            None => Ok(Vec::new()),
+        });
+        let records = records.await?;
+        let since = records.last().is_some_and(|last| last.at >= row.staged_at);
+        // Records that do not add up are told of elsewhere: nothing is promoted on the strength of them.
+        Ok(since && fold(&records).map_or(true, |state| state.as_ref().is_some_and(gave_up)))
     }
 
     /// Sends the open rollout on: to its next step, or to the promotion.
@@ -161,15 +191,18 @@ impl Inner {
         })
     }
 
-    fn to_promote(&self, reference: Option<&str>) -> Result<ReleaseRow, Error> {
+    async fn to_promote(&self, reference: Option<&str>) -> Result<ReleaseRow, Error> {
         if let Some(text) = reference {
             return self.resolve(text);
         }
-        let green = self.with_world(|world| world.green().and_then(|id| world.rows.get(&id).cloned()));
-        green.ok_or_else(|| {
-            Error::new(ErrorKind::Refused, "CUT0515", "there is no staged release to promote")
-                .hint("stage one, or name the release: `cutover releases` lists them")
-        })
+        if let Some(row) = self.waiting().await?.and_then(|id| self.row(&id)) {
+            return Ok(row);
+        }
+        let mut error = Error::new(ErrorKind::Refused, "CUT0515", "there is no staged release to promote");
+        if let Some(passed) = self.with_world(super::World::green) {
+            error = error.because(format!("{passed} was given up, or is older than what was promoted since"));
+        }
+        Err(error.hint("stage one, or name the release: `cutover releases` lists them"))
     }
 }
 

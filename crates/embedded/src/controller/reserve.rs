@@ -80,7 +80,8 @@ impl Reserve {
         self.is_full() && self.give_back()
     }
 
-    fn is_full(&self) -> bool {
+    /// True where next to nothing is free.
+    pub(super) fn is_full(&self) -> bool {
         self.free().is_some_and(|free| free < LITTLE)
     }
 

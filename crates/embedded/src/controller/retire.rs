@@ -5,14 +5,18 @@ use std::{sync::Arc, time::Duration};
 use cutover_engine::{
     Error, ErrorKind,
     control::{Outside, RetireReport, RetireRequest},
+    rollout::Event,
+    runner::Now,
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState};
 
 use super::{
     CrashPoint, Inner,
     commit::Change,
+    deed::Deed,
     missing,
     operation::{Operation, SELF},
+    rollback::given_up,
     stage::{Prepare, is_gone},
     unix_ms,
 };
@@ -40,8 +44,7 @@ impl Inner {
             && self.current_table().default != Some(id)
             && self.rolling.ledger.owned().contains(&id)
         {
-            // Its rollout cannot go on without it.
-            self.give_way().await?;
+            self.end_rollout_of(&operation, &id).await?;
         }
         let held = self.prepare.lock().await;
         // A build ends before the lock is free; what is left is a promotion that is being prepared.
@@ -55,6 +58,33 @@ impl Inner {
             Ok(report) => Ok(report),
             Err(error) => Err(self.fail(&operation, false, error).await),
         }
+    }
+
+    /// Ends the rollout that cannot go on without a release. Visitors on their way to it go back first, and the records
+    /// of that say who wanted it and why.
+    async fn end_rollout_of(self: &Arc<Self>, operation: &Operation, id: &ReleaseId) -> Result<(), Error> {
+        let open = self.rolling.ledger.known().filter(|known| known.state.ended.is_none());
+        let Some(known) = open.filter(|known| known.state.plan.green == *id) else {
+            return self.give_way(Deed::Retire, id).await;
+        };
+        let (rollout, runner) = (&known.state.plan.rollout, self.runner()?);
+        let why = operation.reason.as_deref().unwrap_or_default();
+        let event = Event::Rollback {
+            by: operation.who.clone(),
+            reason: Some(format!("{id} is retired by force: {why}")),
+            now: Some(true),
+        };
+        match runner.say(rollout, event).await {
+            Ok(_) => {}
+            Err(refusal) if refusal.is_already_so() => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
+        let done = |now: &Now| now.state.ended.is_some() || given_up(&now.state).is_some();
+        let now = runner.until(rollout, done).await?;
+        if now.state.ended.is_none() {
+            return Err(self.not_back(&now));
+        }
+        Ok(())
     }
 
     /// Retiring under the lock; the housekeeping does the same.

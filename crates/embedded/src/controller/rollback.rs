@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Instant};
 use cutover_engine::{
     Error, ErrorKind,
     control::{Outside, RollbackRequest, SwitchReport},
-    rollout::{Event, Outcome, State},
+    rollout::{End, Event, Outcome, State},
     runner::Now,
+    story,
 };
 use cutover_routing::{Edit, ReleaseId, ReleaseState};
 
@@ -38,8 +39,7 @@ impl Inner {
         }
         // No rollout is responsible: the journal is from before there were any, or the last one gave way.
         let switch = self.switch.lock().await;
-        let back = self.with_world(super::World::back);
-        match back {
+        match self.back() {
             Back::To { from, to } => {
                 let begin = || {
                     let mut operation = Operation::new(&who, "rollback", Some(to), request.reason.clone())?;
@@ -66,6 +66,12 @@ impl Inner {
             }
             Back::Nowhere(why) => Err(nowhere(&why)),
         }
+    }
+
+    /// Where a rollback leads now.
+    pub(super) fn back(&self) -> Back {
+        let known = self.rolling.ledger.known();
+        self.with_world(|world| world.back_after(known.as_ref().map(|known| &known.state)))
     }
 
     /// The rollout that a rollback is said to.
@@ -104,19 +110,16 @@ impl Inner {
             !matches!(state, Some(ReleaseState::Draining | ReleaseState::Candidate | ReleaseState::Active))
         };
         let back = |state: &State| state.visitors_are_back() && (!request.now || closed());
-        let done = |now: &Now| {
-            now.state.ended.is_some()
-                || back(&now.state)
-                || (now.state.going_back() && now.state.failed.is_some())
+        // Who asks once more wants to know how it goes, not to wait as long as it takes.
+        let fails = |state: &State| {
+            given_up(state).is_some()
+                || (!said && state.going_back() && (state.failed.is_some() || state.tries > 1))
         };
+        let done = |now: &Now| now.state.ended.is_some() || back(&now.state) || fails(&now.state);
         let now = runner.until(rollout, done).await?;
         let state = &now.state;
-        if let Some(why) = given_up(state).filter(|_| !back(state)) {
-            let blue = state.plan.blue;
-            let known = blue.and_then(|blue| locked(&self.rolling.unready).get(&blue).cloned());
-            let error = known
-                .unwrap_or_else(|| Error::new(ErrorKind::Failed, NOT_PUBLISHED, "going back").because(why));
-            return Err(error.hint("it is tried again by itself; `cutover status` shows how that goes"));
+        if !back(state) && state.ended != Some(End::RolledBack) {
+            return Err(self.not_back(&now));
         }
         let report = locked(&self.rolling.switched).take().filter(|report| report.verb == "rollback");
         let table = self.current_table();
@@ -140,6 +143,51 @@ impl Inner {
             });
         };
         Ok(report)
+    }
+
+    /// Why visitors are not back although somebody said so.
+    pub(super) fn not_back(&self, now: &Now) -> Error {
+        let (state, green) = (&now.state, now.state.plan.green);
+        let failed = match &state.failed {
+            Some(Outcome::Failed { why, .. }) => Some(why.clone()),
+            _ => None,
+        };
+        let table = self.current_table();
+        let to = state.plan.blue.map_or_else(|| "where they came from".to_owned(), |blue| blue.to_string());
+        let known = state.plan.blue.and_then(|blue| locked(&self.rolling.unready).get(&blue).cloned());
+        let what = if table.default == Some(green) {
+            format!("visitors are not back on {to} yet: {green} is still the default")
+        } else {
+            format!("{green} is not left for good yet")
+        };
+        let error = match known {
+            Some(known) => {
+                let mut error = Error::new(known.kind, known.code.as_str(), what).because(known.message);
+                error.causes.extend(known.causes);
+                error.hints.extend(known.hints);
+                error
+            }
+            None => Error::new(ErrorKind::Failed, NOT_PUBLISHED, what)
+                .because(failed.unwrap_or_else(|| story::view(now).waiting)),
+        };
+        error.hint("it is tried again by itself; `cutover status` shows how that goes")
+    }
+
+    /// Refuses to promote what visitors are being sent back from.
+    pub(super) fn not_being_left(&self, id: &ReleaseId) -> Result<(), Error> {
+        let known = self.rolling.ledger.known().filter(|known| {
+            known.state.plan.green == *id && known.state.ended.is_none() && known.state.going_back()
+        });
+        let Some(known) = known.filter(|_| self.current_table().default == Some(*id)) else { return Ok(()) };
+        let rollout = &known.state.plan.rollout;
+        let what = format!("rollout {rollout} is sending visitors back from {id}");
+        let mut error = Error::new(ErrorKind::Refused, "CUT0531", what);
+        if let Some(Outcome::Failed { why, .. }) = &known.state.failed {
+            error = error.because(format!("it has not succeeded yet: {why}"));
+        }
+        Err(error
+            .hint("that is not turned round: promote it again when visitors are back; `cutover status` shows how it goes")
+            .hint("`cutover promote RELEASE` of another release takes over"))
     }
 
     async fn go_back(

@@ -13,7 +13,7 @@ use cutover_engine::{
 };
 use cutover_routing::ReleaseId;
 
-use super::Inner;
+use super::{Inner, deed::Deed, opening};
 
 /// Lines of history that are looked through for those of a rollout's releases.
 const HISTORY: u32 = 2_000;
@@ -45,7 +45,14 @@ impl Inner {
         let names = self.journal.blocking(move |journal| journal.rollouts(limit)).await?;
         let mut views = Vec::with_capacity(names.len());
         for name in names {
-            views.extend(self.view_of(&name).await?.map(|(view, _)| view));
+            match self.view_of(&name).await {
+                Ok(found) => views.extend(found.map(|(view, _)| view)),
+                // One that is damaged hides no other; asked for by name, it says so.
+                Err(error) if matches!(error.code.as_str(), "CUT0534" | "CUT0602") => {
+                    tracing::warn!(rollout = %name, %error, "left out");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(views)
     }
@@ -81,6 +88,10 @@ impl Inner {
             None => None,
         };
         let Some((rollout, records)) = found else {
+            if let Some(told) = name.as_ref().and_then(Deed::told) {
+                return Err(Error::new(ErrorKind::NotFound, "CUT0530", told)
+                    .hint("`cutover explain rollout` of the one that gave way has its story"));
+            }
             return Err(Error::new(ErrorKind::NotFound, "CUT0530", format!("there is no rollout {text}"))
                 .hint("`cutover history` names them; a release has one once it was deployed or promoted"));
         };
@@ -101,7 +112,10 @@ impl Inner {
         let table = self.current_table();
         let green = match &request.release {
             Some(text) => Some(self.resolve(text)?.id),
-            None if request.config.is_none() => self.with_world(super::World::green),
+            None if request.config.is_none() => match self.to_send_on().await? {
+                Some(known) if !known.state.promoted => Some(known.state.plan.green),
+                _ => self.waiting().await?,
+            },
             None => None,
         };
         let snapshot = match (&green, &request.config) {
@@ -149,7 +163,7 @@ impl Inner {
                 *words = words.replace(stand_in.as_str(), "the new release");
             }
         }
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<String> = opening::unwatched(&plan).into_iter().collect();
         for one in planning::forecast(&snapshot, &plan, &traffic) {
             let told = forecast(&one);
             if one.longer_than_hold() {

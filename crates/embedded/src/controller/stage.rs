@@ -12,6 +12,7 @@ use cutover_routing::{Edit, ReleaseId, ReleaseState, Slot};
 use super::{
     CrashPoint, Inner,
     commit::Change,
+    deed::Deed,
     evict::{self, Retained},
     labels, missing,
     operation::Operation,
@@ -105,7 +106,7 @@ impl Inner {
             }
             // Who closes the oldest gives up the way back to it.
             progress.say(format!("rollout {rollout} ends: what it left has to make room"));
-            self.give_way().await?;
+            self.give_way(Deed::Room, &id).await?;
             self.make_room(true)?;
         }
         let slot = self.free_slot();

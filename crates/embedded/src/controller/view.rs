@@ -9,7 +9,7 @@ use cutover_engine::{
 };
 use cutover_routing::{BUCKETS, ReleaseId, ReleaseState, Slot, Table};
 
-use super::{Inner, Loaded, address::visitor_url, damage, locked};
+use super::{Inner, Loaded, address::visitor_url, damage, locked, world::Back};
 use crate::{journal::ReleaseRow, process::ProcessStatus};
 
 impl Inner {
@@ -27,7 +27,10 @@ impl Inner {
             generation: world.table.generation,
             active,
             candidate,
-            rollback_to: world.rollback_to(),
+            rollback_to: match self.back() {
+                Back::To { to, .. } => Some(to),
+                Back::Already { .. } | Back::Nowhere(_) => None,
+            },
             shares: shares(&world.table),
             parity: match (active, candidate) {
                 (Some(blue), Some(green)) => self.parity(&blue, &green).await,

@@ -13,6 +13,7 @@ use cutover_routing::{Edit, ReleaseId, ReleaseState, Table};
 use super::{
     Inner,
     commit::Change,
+    deed::Deed,
     locked, missing,
     operation::Operation,
     promote::shown,
@@ -89,7 +90,7 @@ impl Inner {
             Ok(_) => {}
             // It is left and closed already: what is missing is the bar.
             Err(refusal) if refusal.is_already_so() => {
-                self.give_way().await?;
+                self.give_way(Deed::Withdraw, id).await?;
                 return Ok(None);
             }
             Err(refusal) => return Err(refusal.into()),
@@ -107,7 +108,7 @@ impl Inner {
         }
         if self.row(id).is_some_and(|row| row.barred.is_none()) {
             // It was closed by something else meanwhile.
-            self.give_way().await?;
+            self.give_way(Deed::Withdraw, id).await?;
             return Ok(None);
         }
         let told = locked(&self.rolling.switched).take().filter(|told| told.verb == "withdraw");
@@ -128,7 +129,7 @@ impl Inner {
             return Err(nowhere(&format!("rollout {} moves visitors from {id}", state.plan.rollout))
                 .hint("`cutover promote` sends it on, `cutover rollback` ends it"));
         }
-        self.give_way().await
+        self.give_way(Deed::Withdraw, id).await
     }
 
     /// Removes a release that was withdrawn just now.
@@ -138,7 +139,7 @@ impl Inner {
         id: &ReleaseId,
         done: SwitchReport,
     ) -> Result<SwitchReport, Error> {
-        self.give_way().await?;
+        self.give_way(Deed::Withdraw, id).await?;
         let report = self.bar(operation, id, true).await?;
         let message = done.message.replacen("withdrew", "withdrew and removed", 1);
         Ok(SwitchReport { message, generation: report.generation, ..done })

@@ -1,7 +1,8 @@
 //! The controller's picture of what the journal says. It changes only after the journal did.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
+use cutover_engine::rollout::{End, State};
 use cutover_routing::{ReleaseId, ReleaseState, Table};
 
 use super::keys::Keys;
@@ -66,7 +67,21 @@ impl World {
         }
     }
 
-    /// The release a rollback would go to.
+    /// Where a rollback leads now that the newest rollout is known. Giving up a green that was never promoted leaves no
+    /// mark on the default: what came before that is one release too far.
+    pub(super) fn back_after(&self, newest: Option<&State>) -> Back {
+        let given_up = newest.filter(|state| gave_up(state) && state.plan.blue == self.table.default);
+        match given_up.and_then(|state| Some((state.plan.blue?, state.plan.green))) {
+            Some((on, green)) => {
+                let remains = [ReleaseState::Candidate, ReleaseState::Draining];
+                let left = self.table.state(&green).is_some_and(|state| remains.contains(&state));
+                Back::Already { on, left: left.then_some(green).into_iter().collect() }
+            }
+            None => self.back(),
+        }
+    }
+
+    /// The release that came before the default, where a rollback from it is possible.
     pub(super) fn rollback_to(&self) -> Option<ReleaseId> {
         match self.back() {
             Back::To { to, .. } => Some(to),
@@ -79,13 +94,30 @@ impl World {
         self.table.releases.iter().filter(|(_, entry)| entry.state == state).map(|(id, _)| *id).collect()
     }
 
+    /// The releases that may wait for their promotion: candidates, then staged ones, each the newest first.
+    pub(super) fn greens(&self) -> Vec<ReleaseId> {
+        let newest_first = |state| {
+            let mut waiting = self.in_state(state);
+            waiting.sort_by_key(|id| Reverse(self.rows.get(id).map_or(0, |row| row.staged_at)));
+            waiting
+        };
+        let mut greens = newest_first(ReleaseState::Candidate);
+        greens.extend(newest_first(ReleaseState::Staged));
+        greens
+    }
+
     /// The newest release that waits for its promotion: the candidate, else the newest staged one.
     pub(super) fn green(&self) -> Option<ReleaseId> {
-        let newest = |state| {
-            let waiting = self.in_state(state);
-            waiting.into_iter().max_by_key(|id| self.rows.get(id).map_or(0, |row| row.staged_at))
-        };
-        newest(ReleaseState::Candidate).or_else(|| newest(ReleaseState::Staged))
+        self.greens().into_iter().next()
+    }
+}
+
+/// Whether a rollout has been given up before or after its promotion, or is being given up.
+pub(super) fn gave_up(state: &State) -> bool {
+    match &state.ended {
+        None => state.going_back(),
+        Some(End::RolledBack | End::Superseded { promoted: false, .. }) => true,
+        Some(End::Done { .. } | End::Superseded { .. }) => false,
     }
 }
 

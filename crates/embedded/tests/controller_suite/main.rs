@@ -11,12 +11,13 @@
 mod app;
 mod clearing;
 mod crashing;
+mod forewarned;
 mod full_disk;
 #[path = "../process_suite/harness.rs"]
 mod harness;
 mod judging;
+mod leaving;
 mod outages;
-mod ports;
 mod restoring;
 mod rolling;
 mod rolling_back;
@@ -46,7 +47,8 @@ fn main() -> ExitCode {
                 rolling::TESTS,
                 rolling_back::TESTS,
                 judging::TESTS,
-                ports::TESTS,
+                leaving::TESTS,
+                forewarned::TESTS,
             ]
             .concat(),
         ),
