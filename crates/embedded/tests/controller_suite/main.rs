@@ -18,6 +18,7 @@ mod harness;
 mod judging;
 mod leaving;
 mod outages;
+mod ports;
 mod restoring;
 mod rolling;
 mod rolling_back;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
                 rolling::TESTS,
                 rolling_back::TESTS,
                 judging::TESTS,
+                ports::TESTS,
                 leaving::TESTS,
                 forewarned::TESTS,
             ]
