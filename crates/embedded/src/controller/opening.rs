@@ -141,6 +141,7 @@ impl Inner {
 
     /// Waits until the rollout before this one is over.
     async fn step_aside(self: &Arc<Self>, successor: &RolloutId) -> Result<(), Error> {
+        self.leave_strays().await?;
         let made = tokio::time::timeout(PATIENCE, self.runner()?.make_way(successor)).await;
         match made {
             // It ended while it was told to.

@@ -25,7 +25,7 @@ use super::{
     world::World,
 };
 use crate::{
-    journal::{Intent, Journal, Memory, NewRecord, RecordKind, Write},
+    journal::{Intent, Journal, JournalError, Memory, NewRecord, RecordKind, Write},
     process::{Supervisor, SupervisorOptions},
     store::Store,
 };
@@ -121,16 +121,12 @@ fn read_state(options: &EmbeddedOptions) -> Result<State, Error> {
     };
     // A text that is not understood is that of a past outage; the release has its own.
     let outage = journal.meta(outage::META)?.and_then(|text| serde_json::from_str(&text).ok());
-    let newest = match journal.rollouts(1)?.first() {
-        Some(rollout) => journal.rollout(rollout)?,
-        None => Vec::new(),
+    let newest = match journal.rollouts(1)?.first().map(|rollout| journal.rollout(rollout)) {
+        Some(Ok(records)) => records,
+        // It is set aside: one rollout that cannot be read keeps no service from running. One of a newer version does.
+        Some(Err(JournalError::Damaged { .. })) | None => Vec::new(),
+        Some(Err(error)) => return Err(error.into()),
     };
-    // A journal whose rollout cannot be read is left alone, before anything of that rollout is touched.
-    cutover_engine::rollout::fold(&newest).map_err(|why| {
-        Error::new(ErrorKind::Failed, "CUT0534", "the records of the newest rollout do not add up")
-            .because(why)
-            .hint("visitors are served on; run the version of Cutover that wrote them, or put a backup in their place")
-    })?;
     reserve.keep();
     Ok(State { lock, journal, store, memory, newest, keys, outage, reserve })
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cutover_engine::{Error, ErrorKind};
+use cutover_engine::{Error, ErrorKind, rollout::RolloutId};
 use rusqlite::ErrorCode;
 
 /// The code of a write that another controller's lease refuses.
@@ -28,6 +28,16 @@ pub enum JournalError {
         found: i64,
         /// The newest known schema.
         known: i64,
+    },
+    /// A newer version of Cutover wrote records of a rollout.
+    #[error(
+        "the records of rollout {rollout} are of form {found}, which this version of Cutover does not know"
+    )]
+    NewerRollout {
+        /// Which.
+        rollout: RolloutId,
+        /// Its form.
+        found: u64,
     },
     /// The table to be written is not newer than the stored one.
     #[error("generation {new} of the routing table is not above the stored generation {stored}")]
@@ -108,7 +118,7 @@ impl From<JournalError> for Error {
                  directory",
                 path.display()
             )),
-            JournalError::Newer { .. } => Error::new(ErrorKind::Refused, "CUT0603", message)
+            JournalError::Newer { .. } | JournalError::NewerRollout { .. } => Error::new(ErrorKind::Refused, "CUT0603", message)
                 .hint("run the version of Cutover that wrote it, or a newer one"),
             JournalError::NotNewer { .. } | JournalError::Json(_) => {
                 Error::new(ErrorKind::Internal, "CUT0604", message)

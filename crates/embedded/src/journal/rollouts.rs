@@ -1,6 +1,6 @@
 //! The records of rollouts: one sequence each, append-only, without gaps.
 
-use cutover_engine::rollout::{Body, Record, RolloutId};
+use cutover_engine::rollout::{Body, RECORD_VERSION, Record, RolloutId};
 use cutover_routing::ReleaseId;
 use rusqlite::{Row, Transaction, params, types::Type};
 
@@ -63,12 +63,29 @@ impl Journal {
     /// The records of a rollout, in order; none where there is no such rollout.
     ///
     /// # Errors
-    /// [`JournalError::Damaged`] where a record cannot be read.
+    /// [`JournalError::Damaged`] where a record cannot be read, [`JournalError::NewerRollout`] where that is because a
+    /// newer version wrote it.
     pub fn rollout(&self, rollout: &RolloutId) -> Result<Vec<Record>, JournalError> {
-        self.connection()
+        let bodies: Vec<String> = self
+            .connection()
             .prepare("SELECT body FROM rollout_records WHERE rollout = ?1 ORDER BY seq")
-            .and_then(|mut statement| statement.query_map(params![rollout.as_str()], record)?.collect())
-            .map_err(self.failed("reading"))
+            .and_then(|mut statement| {
+                statement.query_map(params![rollout.as_str()], |row| row.get(0))?.collect()
+            })
+            .map_err(self.failed("reading"))?;
+        bodies.iter().map(|body| self.record(rollout, body)).collect()
+    }
+
+    fn record(&self, rollout: &RolloutId, body: &str) -> Result<Record, JournalError> {
+        // What a newer version wrote may be of a form that cannot be read here; its number can.
+        if let Ok(Form { v }) = serde_json::from_str(body)
+            && v > u64::from(RECORD_VERSION)
+        {
+            return Err(JournalError::NewerRollout { rollout: rollout.clone(), found: v });
+        }
+        serde_json::from_str(body).map_err(|error| {
+            self.failed("reading")(unreadable(format!("a record of rollout {rollout}: {error}")))
+        })
     }
 
     /// The newest rollouts, newest first.
@@ -97,9 +114,10 @@ impl Journal {
     }
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let body: String = row.get(0)?;
-    serde_json::from_str(&body).map_err(|error| unreadable(format!("a record of a rollout: {error}")))
+/// The version of a record's form.
+#[derive(serde::Deserialize)]
+struct Form {
+    v: u64,
 }
 
 fn name(row: &Row<'_>) -> rusqlite::Result<RolloutId> {

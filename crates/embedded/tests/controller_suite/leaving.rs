@@ -38,7 +38,7 @@ async fn bare(up: &Up) -> Result<SwitchReport, cutover_engine::Error> {
 async fn giving_up_a_release_never_leads_two_releases_back() {
     for (before, stage) in [(2, "shift"), (1, "shift"), (2, "test")] {
         let place = Place::new();
-        let gate = "[[gate]]\nname = \"slow\"\nrun = { command = \"sleep 60\", timeout = \"2m\" }\n";
+        let gate = "[[gate]]\nname = \"slow\"\nrun = \"sleep 60\"\ntimeout = \"2m\"\n";
         place.describe(&steps("50%, 100%", "1h", ""));
         let up = place.up().await;
         let mut on = up.release(&place, "v0").await;

@@ -23,6 +23,9 @@ tests!(
     an_older_journal_is_published_above_the_edge,
     a_lost_journal_is_taken_over_from_the_edge,
     a_damaged_journal_is_refused_and_the_edge_serves_on,
+    an_older_rollout_that_cannot_be_read_does_not_matter,
+    a_newest_rollout_that_cannot_be_read_is_set_aside,
+    a_rollout_of_a_newer_version_is_refused,
     a_release_whose_files_vanished_leaves_the_table,
     a_damaged_green_is_closed_and_blue_serves,
     a_damaged_active_release_can_be_left,
@@ -179,6 +182,116 @@ async fn a_damaged_journal_is_refused_and_the_edge_serves_on() {
     assert_eq!(fs::read(&journal).unwrap(), rubbish);
     let page = crate::support::ask(edge.local_addr(), "/", &[]).unwrap();
     assert!(page.body.contains("<title>v1<"), "{page:?}");
+}
+
+/// Rewrites the journal behind the controller's back.
+fn rewrite(place: &Place, sql: &str) {
+    let file = rusqlite::Connection::open(place.state().join("journal.db")).unwrap();
+    let triggers: Vec<String> = file
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'rollout_records'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    for trigger in triggers {
+        file.execute(&format!("DROP TRIGGER {trigger}"), []).unwrap();
+    }
+    assert!(file.execute(sql, []).unwrap() > 0, "{sql}");
+}
+
+const NEWEST: &str = "(SELECT id FROM rollouts ORDER BY number DESC LIMIT 1)";
+const OLDEST: &str = "(SELECT id FROM rollouts ORDER BY number LIMIT 1)";
+
+async fn an_older_rollout_that_cannot_be_read_does_not_matter() {
+    let place = Place::new();
+    place.describe(&crate::rolling::steps("instant", "1s", ""));
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    up.release(&place, "v2").await;
+    up.baked().await;
+    up.down().await;
+    rewrite(&place, &format!("UPDATE rollout_records SET body = '{{' WHERE seq = 1 AND rollout = {OLDEST}"));
+    let up = place.up().await;
+    up.serves("v2");
+    assert_eq!(up.status().await.warnings, Vec::<String>::new());
+    assert_eq!(up.control.rollouts(10).await.unwrap().len(), 1, "those that can be read");
+    assert_eq!(up.rollback(false).await.unwrap().to, Some(first));
+    up.serves("v1");
+    up.down().await;
+}
+
+async fn a_newest_rollout_that_cannot_be_read_is_set_aside() {
+    let last = format!(
+        "rollout = {NEWEST} AND seq = (SELECT max(seq) - 1 FROM rollout_records WHERE rollout = {NEWEST})"
+    );
+    let damages = [
+        format!("UPDATE rollout_records SET body = 'not json' WHERE {last}"),
+        format!("DELETE FROM rollout_records WHERE {last}"),
+        format!(
+            "UPDATE rollout_records SET body = replace(body, '\"seq\":1,', '\"seq\":7,') WHERE seq = 1 AND rollout = {NEWEST}"
+        ),
+    ];
+    for (case, damage) in damages.iter().enumerate() {
+        let place = Place::new();
+        place.describe(&crate::rolling::steps("50%, 100%", "1h", ""));
+        let up = place.up().await;
+        let first = up.release(&place, "v1").await;
+        up.baked().await;
+        let open = up.deploy(&place, "v2").await.unwrap().rollout.unwrap();
+        up.down().await;
+        rewrite(&place, damage);
+        let kept = records(&place, &open.id);
+        let up = place.up().await;
+        up.serves("v1");
+        let status = up.status().await;
+        let warned = status.warnings.iter().find(|warning| warning.contains(&open.id));
+        let warned = warned.unwrap_or_else(|| panic!("{case}: {:?}", status.warnings));
+        assert!(warned.contains("was set aside: ") && warned.contains("cutover rollback"), "{warned}");
+        assert!(status.rollout.is_none(), "{status:?}");
+        // Visitors are still on it.
+        crate::support::eventually_async(async || {
+            let green = up.view(open.green).await;
+            let up_again = green.components.iter().all(|component| component.health == Health::Healthy);
+            if up_again { Ok(()) } else { Err(format!("{green:?}")) }
+        })
+        .await;
+        if case == 0 {
+            let back = up.rollback(false).await.unwrap();
+            assert_eq!((back.to, back.changed), (Some(first), true), "{back:?}");
+            assert_ne!(up.state(open.green).await, Some(ReleaseState::Candidate));
+        }
+        let newer = up.deploy(&place, "v3").await.unwrap().rollout.unwrap();
+        assert_eq!((newer.blue, newer.share), (Some(first), 5_000), "{newer:?}");
+        let shares = up.control.table().await.unwrap().shares;
+        assert!(shares.iter().all(|share| share.release != open.green || share.width == 0), "{shares:?}");
+        assert!(up.status().await.warnings.iter().all(|warning| !warning.contains(&open.id)));
+        assert_eq!(records(&place, &open.id), kept, "nothing was overwritten");
+        up.promote(newer.green).await;
+        up.serves("v3");
+        up.down().await;
+    }
+}
+
+fn records(place: &Place, rollout: &str) -> Vec<String> {
+    let file = rusqlite::Connection::open(place.state().join("journal.db")).unwrap();
+    let mut read = file.prepare("SELECT body FROM rollout_records WHERE rollout = ?1 ORDER BY seq").unwrap();
+    read.query_map([rollout], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+async fn a_rollout_of_a_newer_version_is_refused() {
+    let place = Place::new();
+    let up = place.up().await;
+    up.release(&place, "v1").await;
+    up.down().await;
+    rewrite(
+        &place,
+        &format!(
+            "UPDATE rollout_records SET body = '{{\"v\":9,\"of\":\"tomorrow\"}}' WHERE seq = 1 AND rollout = {NEWEST}"
+        ),
+    );
+    let error = Embedded::open(place.options(), place.edge()).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0603"), "{error:?}");
 }
 
 async fn a_release_whose_files_vanished_leaves_the_table() {

@@ -1,6 +1,9 @@
 //! Gradual rollouts forward: steps, holds, gates, people.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cutover_engine::{
     Control, ErrorKind,
@@ -18,6 +21,8 @@ tests!(
     a_rollout_stands_still_while_it_is_paused,
     a_person_who_agrees_lets_it_go_on_also_after_a_restart,
     a_person_who_says_no_ends_it,
+    nobody_who_answers_in_time_is_a_no_also_after_a_restart,
+    a_gate_that_waits_is_left_only_with_a_reason,
     a_newer_deployment_takes_over_and_both_say_so,
     a_step_is_left_early_and_over_a_gate_only_with_a_reason,
     a_named_promotion_of_the_new_release_skips_the_steps,
@@ -200,6 +205,54 @@ async fn a_person_who_says_no_ends_it() {
     assert!(end.undo.as_ref().unwrap().contains("it is green"), "{end:?}");
     assert_eq!(up.status().await.active, Some(first));
     up.serves("v1");
+    up.down().await;
+}
+
+async fn nobody_who_answers_in_time_is_a_no_also_after_a_restart() {
+    const WAITS: Duration = Duration::from_secs(6);
+    let place = Place::new();
+    let asks = ASKS.replace("pretty?\"", "pretty?\", timeout = \"6s\"");
+    place.describe(&steps("50%, 100%", "1s", &asks));
+    let up = place.up().await;
+    let first = up.release(&place, "v1").await;
+    up.deploy(&place, "v2").await.unwrap();
+    up.until(|rollout| rollout.gates.iter().any(|gate| gate.gate == "board")).await;
+    let asked = Instant::now();
+    up.down().await;
+    tokio::time::sleep(WAITS / 2).await;
+    let up = place.up().await;
+    let end = up.until(|rollout| rollout.phase == Phase::RolledBack).await;
+    assert!(asked.elapsed() >= WAITS / 2, "{end:?}");
+    let why = end.undo.unwrap();
+    assert!(why.contains("gate board failed: nobody has answered in 6s"), "{why}");
+    let told = up.control.explain_rollout(&end.id).await.unwrap().lines;
+    let at = |says: &str| told.iter().find(|line| line.says.contains(says)).map(|line| line.at).unwrap();
+    let (question, no) = (at("about to run gate board"), at("nobody has answered"));
+    let all = u64::try_from(WAITS.as_millis()).unwrap();
+    assert!(no - question >= all, "it has its whole time: {told:?}");
+    // Where the time counted anew from the restart, it would be a restart later.
+    let restarted = at("the controller came up");
+    assert!(no - restarted < all, "the time counts from the first question: {told:?}");
+    assert_eq!(up.status().await.active, Some(first));
+    up.serves("v1");
+    up.down().await;
+}
+
+async fn a_gate_that_waits_is_left_only_with_a_reason() {
+    let place = Place::new();
+    let (up, _) = asking(&place).await;
+    let promote = |reason: Option<&str>| {
+        let request = PromoteRequest { release: None, reason: reason.map(str::to_owned) };
+        up.control.promote("ada", request, Progress::none())
+    };
+    let error = promote(None).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0509"), "{error:?}");
+    assert!(error.to_string().contains("board"), "{error:?}");
+    assert!(promote(Some("the board is away")).await.unwrap().changed);
+    up.until(|rollout| rollout.promoted).await;
+    up.serves("v2");
+    let told = up.history().await;
+    assert!(told.iter().any(|entry| entry.reason.as_deref() == Some("the board is away")), "{told:?}");
     up.down().await;
 }
 

@@ -14,7 +14,7 @@ use tokio::{
 use super::{
     Command, Now, Options, Refusal, Shown,
     effects::{self, Answer},
-    known::now_from,
+    known::{SetAside, Unread, read_back},
     looking::Watchers,
     writing::Unsure,
 };
@@ -114,28 +114,22 @@ impl<P: Ports> Driver<P> {
     /// Takes up where the journal ends.
     async fn resume(&mut self) -> Result<(), Error> {
         let newest = self.ports.journal().newest(READ).await?;
-        let mut former = VecDeque::new();
+        let (mut former, mut set_aside) = (VecDeque::new(), None);
         for (place, rollout) in newest.iter().enumerate() {
-            let records = self.ports.journal().read(rollout).await?;
-            let known = now_from(&records).map_err(|why| {
-                Error::new(
-                    ErrorKind::Failed,
-                    "CUT0534",
-                    format!("the records of rollout {rollout} do not add up"),
-                )
-                .because(why)
-                .hint("visitors are served on; put a backup of the journal in its place")
-            });
-            match (place, known) {
-                (0, Ok(known)) => self.now = known,
-                (0, Err(error)) => return Err(error),
-                (_, Ok(Some(known))) => former.push_back(Arc::new(known)),
+            let records = self.ports.journal().read(rollout).await;
+            match (place, read_back(rollout, records)) {
+                (0, Ok(known)) => self.now = Some(known),
+                (0, Err(Unread::Damaged(why))) => {
+                    set_aside = Some(SetAside { rollout: rollout.clone(), why });
+                }
+                (0, Err(Unread::NotNow(error))) => return Err(error),
+                (_, Ok(known)) => former.push_back(Arc::new(known)),
                 // History that cannot be read keeps nothing from going on.
-                (_, _) => {}
+                (_, Err(_)) => {}
             }
         }
         let newest = self.now.clone().map(Arc::new);
-        self.show.send_replace(Shown { newest, former, deposed: None });
+        self.show.send_replace(Shown { newest, former, set_aside, deposed: None });
         if self.now.as_ref().is_some_and(|now| now.state.ended.is_none()) {
             self.happens(Event::Restarted).await;
         }

@@ -25,7 +25,7 @@ use std::{collections::VecDeque, sync::Arc};
 use cutover_rollout::{Event, Millis, Reading, Refused, RolloutId, State};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use known::now_from;
+pub use known::{SetAside, now_from};
 pub use refusal::Refusal;
 
 use crate::{Error, ErrorKind, judging::Evidence, ports::Ports};
@@ -100,6 +100,8 @@ pub struct Now {
 struct Shown {
     newest: Option<Arc<Now>>,
     former: VecDeque<Arc<Now>>,
+    /// The newest rollout at the start, where its records cannot be read.
+    set_aside: Option<SetAside>,
     /// Why this program is no longer in charge.
     deposed: Option<String>,
 }
@@ -121,7 +123,7 @@ impl<P: Ports> Rollouts<P> {
     /// Takes the lease, reads the journal, and goes on where the last controller stopped.
     ///
     /// # Errors
-    /// `CUT0533` where another controller has the lease; `CUT0534` where the newest rollout cannot be read; what the
+    /// `CUT0533` where another controller has the lease; `CUT0603` where a newer version wrote the newest rollout; what the
     /// journal and the lease answer.
     pub async fn start(ports: Arc<P>, options: Options) -> Result<Self, Error> {
         let (commands, received) = mpsc::channel(64);
@@ -151,6 +153,12 @@ impl<P: Ports> Rollouts<P> {
     /// The newest rollout, open or over.
     pub fn now(&self) -> Option<Arc<Now>> {
         self.now.borrow().newest.clone()
+    }
+
+    /// The newest rollout there was at the start, where its records are damaged: it is left as it is and never gone on
+    /// with, and there is none until another is opened.
+    pub fn set_aside(&self) -> Option<SetAside> {
+        self.now.borrow().set_aside.clone()
     }
 
     /// Whether this program still acts. Once another controller has taken over, it never does again: start anew.

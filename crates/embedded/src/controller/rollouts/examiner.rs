@@ -7,7 +7,7 @@ use cutover_engine::{
     config::{ApprovalGate, Gate, GateKind},
     control,
     ports::{Examined, Examiner},
-    rollout::{Cursor, EffectId, Plan, Stage, Watched, judge::Verdict},
+    rollout::{Body, Cursor, EffectId, Millis, Plan, Stage, Watched, judge::Verdict},
 };
 
 use super::Home;
@@ -85,7 +85,11 @@ impl GateExaminer {
         let Some(known) = self.0.inner().and_then(|inner| inner.rolling.ledger.known()) else {
             return ending();
         };
-        let (green, asked_at) = (known.state.plan.green, known.state.entered);
+        let green = known.state.plan.green;
+        let asked_at = match self.asked_at(id).await {
+            Ok(asked_at) => asked_at.unwrap_or(known.state.entered),
+            Err(error) => return Examined { verdict: Verdict::Error, why: error.to_string() },
+        };
         let waiting = format!("gate {}: waiting for a person: {asks}", gate.name);
         if let Some(inner) = self.0.inner() {
             inner.rolling.progress(&green).say(waiting);
@@ -104,19 +108,30 @@ impl GateExaminer {
                 Err(error) => return Examined { verdict: Verdict::Error, why: error.to_string() },
             }
             drop(inner);
-            let left = approval.timeout.map(|timeout| {
-                timeout.saturating_sub(Duration::from_millis(unix_ms().saturating_sub(asked_at)))
-            });
-            match left {
-                None => rung.await,
-                Some(left) => {
-                    if left.is_zero() || tokio::time::timeout(left, rung).await.is_err() {
-                        let why = format!("nobody has answered: {asks}");
-                        return Examined { verdict: Verdict::Insufficient, why };
-                    }
-                }
+            let Some(timeout) = approval.timeout else {
+                rung.await;
+                continue;
+            };
+            let passed = Duration::from_millis(unix_ms().saturating_sub(asked_at));
+            if passed >= timeout {
+                let within = Millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+                let why = format!("nobody has answered in {within}: {asks}");
+                return Examined { verdict: Verdict::Fail, why };
             }
+            // Answered in the last moment is answered: the journal is looked at once more.
+            let _ = tokio::time::timeout(timeout.saturating_sub(passed), rung).await;
         }
+    }
+
+    /// When the question was first asked, Unix milliseconds, whatever came between: another attempt, a restart.
+    async fn asked_at(&self, id: &EffectId) -> Result<Option<u64>, cutover_engine::Error> {
+        let Some(inner) = self.0.inner() else { return Ok(None) };
+        let rollout = id.rollout.clone();
+        let records = inner.journal.blocking(move |journal| journal.rollout(&rollout)).await?;
+        let asked = records
+            .iter()
+            .find(|record| matches!(&record.body, Body::Intent { id: first, .. } if first.step == id.step));
+        Ok(asked.map(|record| record.at))
     }
 }
 

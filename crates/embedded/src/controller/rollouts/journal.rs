@@ -54,6 +54,9 @@ impl ports::Journal for ToldJournal {
         inner.pass(super::super::CrashPoint::BeforeAppend).await;
         inner.write_told(back || makes_way, write).await.map_err(append_error)?;
         inner.rolling.ledger.set(after);
+        if expected == 0 {
+            inner.trouble(super::SET_ASIDE, None);
+        }
         inner.pass(super::super::CrashPoint::Appended).await;
         Ok(())
     }

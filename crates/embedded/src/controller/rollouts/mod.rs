@@ -21,15 +21,15 @@ use std::{
 
 use cutover_engine::{
     Error,
-    control::{Progress, SwitchReport},
+    control::{Progress, RollbackRequest, SwitchReport},
     ports::{self, Trouble},
     rollout::{Event, Millis, RolloutId},
     runner::{Options, Rollouts},
 };
-use cutover_routing::ReleaseId;
+use cutover_routing::{ReleaseId, ReleaseState};
 use tokio::sync::Notify;
 
-use super::{Inner, keys::random_name, locked};
+use super::{Inner, keys::random_name, locked, operation::SELF};
 use crate::rollouts::{RolloutLease, SystemClock};
 
 use self::{
@@ -38,6 +38,9 @@ use self::{
 };
 
 pub(super) use ledger::{Known, Ledger};
+
+/// The subject of the warning about a rollout that cannot be read.
+const SET_ASIDE: &str = "rollouts";
 
 /// Everything of a controller that its rollouts are made of.
 #[derive(Debug, Default)]
@@ -108,6 +111,14 @@ impl Inner {
         let look = u64::try_from(self.options.pace.as_millis()).unwrap_or(u64::MAX);
         let options = Options { look: Millis(look), ..Options::new(owner) };
         let runner = Rollouts::start(Arc::new(LocalPorts::new(self)), options).await?;
+        if let Some(aside) = runner.set_aside() {
+            let what = format!(
+                "rollout {} was set aside: {}; visitors stay where they are, `cutover rollback` goes by the routing \
+                 table, and the next deployment begins a new one",
+                aside.rollout, aside.why
+            );
+            self.trouble(SET_ASIDE, Some(what));
+        }
         let lost = self.rolling.ledger.known().filter(|known| {
             let state = &known.state;
             let blue =
@@ -122,6 +133,18 @@ impl Inner {
         // Opened once.
         let _ = self.rolling.runner.set(runner);
         Ok(())
+    }
+
+    /// Sends visitors back from releases that no rollout looks after, because theirs was set aside: before another
+    /// begins.
+    pub(super) async fn leave_strays(self: &Arc<Self>) -> Result<(), Error> {
+        let aside = self.rolling.runner.get().and_then(Rollouts::set_aside);
+        let Some(aside) = aside.filter(|_| self.rolling.ledger.known().is_none()) else { return Ok(()) };
+        if self.with_world(|world| world.in_state(ReleaseState::Candidate).is_empty()) {
+            return Ok(());
+        }
+        let reason = Some(format!("rollout {} was set aside, and another begins", aside.rollout));
+        Arc::clone(self).rollback(SELF.to_owned(), RollbackRequest { reason, now: false }).await.map(drop)
     }
 
     /// The rollouts; none before the start is over.
