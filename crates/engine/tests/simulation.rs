@@ -48,8 +48,8 @@ fn a_day_repeats_itself_for_the_same_seed() {
 
 #[test]
 fn days_without_fences_go_wrong_where_nobody_waits_for_late_calls() {
-    let wrong =
-        (0..40).filter(|seed| !day(*seed, Some(Sabotage::FenceOff)).unwrap().wrong.is_empty()).count();
-    println!("{wrong} days went wrong");
-    assert!(wrong > 0);
+    // Few days have a call that lands late enough to do harm: they are looked for until there is one.
+    let wrong = (0..2_000).find(|seed| !day(*seed, Some(Sabotage::FenceOff)).unwrap().wrong.is_empty());
+    println!("the first day that went wrong: {wrong:?}");
+    assert!(wrong.is_some());
 }

@@ -130,7 +130,12 @@ async fn a_journal_from_before_there_were_rollouts_still_leads_back() {
     drop(file);
     let up = place.up().await;
     assert!(up.status().await.rollout.is_none());
-    assert!(up.status().await.readiness.ready);
+    // Blue's services are started behind everything else.
+    crate::support::eventually_async(async || {
+        let readiness = up.status().await.readiness;
+        if readiness.ready { Ok(()) } else { Err(format!("{readiness:?}")) }
+    })
+    .await;
     assert_eq!(up.rollback(false).await.unwrap().to, Some(first));
     up.serves("v1");
     assert!(up.promote(second).await.changed);
