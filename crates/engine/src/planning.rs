@@ -8,7 +8,8 @@ mod forecast;
 mod tests;
 
 use cutover_rollout::{
-    After, At, Does, Insufficient, Plan, PlanError, PlanInput, RolloutId, Strategy, To, judge::Rule,
+    Act, After, At, Change, Does, Insufficient, Plan, PlanError, PlanInput, RolloutId, Strategy, To,
+    judge::Rule,
 };
 use cutover_routing::ReleaseId;
 
@@ -18,6 +19,7 @@ use crate::{
     },
     error::{Error, ErrorKind},
     judging,
+    ports::Capabilities,
 };
 
 pub use forecast::{StepForecast, Traffic, forecast};
@@ -96,6 +98,32 @@ pub fn read_strategy(snapshot: &Snapshot, text: &str) -> Result<Strategy, Error>
             Some(hint) => error.hint(hint),
             None => error,
         }
+    })
+}
+
+/// Whether a router can do what a plan asks of it.
+///
+/// # Errors
+/// `CUT0109` names the first step that it cannot do, and what it lacks.
+pub fn fits(plan: &Plan, router: &Capabilities) -> Result<(), Error> {
+    let lacking = plan.steps.iter().find_map(|step| match &step.does {
+        Does::Act(Act::Route(Change::Share { width, .. })) if !router.shares && *width < 10_000 => {
+            Some(format!("it cannot share visitors between two releases ({})", To::Share(*width)))
+        }
+        Does::Act(Act::Route(Change::Share { width, .. })) if *width < router.least_share => Some(format!(
+            "{} is less than the least share it can send, {}",
+            To::Share(*width),
+            To::Share(router.least_share)
+        )),
+        Does::Act(Act::Route(Change::Audience { name, .. })) if !router.audiences => {
+            Some(format!("it knows no audiences ({name})"))
+        }
+        _ => None,
+    });
+    lacking.map_or(Ok(()), |why| {
+        Err(Error::new(ErrorKind::Refused, "CUT0109", "the router cannot do what the strategy asks")
+            .because(why)
+            .hint("`--strategy instant` moves everybody at once"))
     })
 }
 

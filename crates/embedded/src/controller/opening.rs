@@ -7,6 +7,7 @@ use cutover_engine::{
     config::{GateKind, ReadinessPolicy},
     control::{Progress, SwitchReport},
     planning::{self, Overrides},
+    ports::{Ports as _, Router as _},
     rollout::{Act, Cause, Cursor, Does, End, Event, Millis, Plan, RolloutId, State},
     runner::Now,
     story,
@@ -74,7 +75,8 @@ impl Inner {
         if opening.expected.is_some_and(|expected| expected != default) {
             return Err(overtaken(&self.current_table(), id));
         }
-        planning::plan(&loaded.snapshot, &overrides, rollout.clone(), default, *id)?;
+        let first = planning::plan(&loaded.snapshot, &overrides, rollout.clone(), default, *id)?;
+        planning::fits(&first, &self.runner()?.ports().router().capabilities())?;
         if let Some(blue) = default {
             let readiness = self.way_back_to(&blue).await;
             if let Some(lacking) = readiness.iter().find(|check| !check.ok) {

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use cutover_rollout::{Act, Change, Stage, Strategy};
+use cutover_rollout::{Stage, Strategy};
 
 use super::*;
 use crate::rollout::Millis;
@@ -326,5 +326,34 @@ fn a_forecast_says_what_can_never_be_shown() {
         for one in forecast(&release, &plan, &odd) {
             let _ = one.to_string();
         }
+    }
+}
+
+#[test]
+fn a_router_that_cannot_do_it_is_found_before_anything_is_done() {
+    let audiences = ["staff"];
+    let plan = |text: &str| {
+        let strategy = Some(Strategy::parse(text, &audiences).unwrap());
+        with(&whole(), &Overrides { strategy, skip_gates: false })
+    };
+    let able = Capabilities {
+        shares: true,
+        pins: true,
+        audiences: true,
+        least_share: 0,
+        settles: Millis(0),
+        fenced: true,
+    };
+    let steps = plan("staff, 5%, 25%, 100%").unwrap();
+    assert_eq!(fits(&steps, &able), Ok(()));
+    for (router, why) in [
+        (Capabilities { shares: false, ..able }, "share visitors"),
+        (Capabilities { audiences: false, ..able }, "no audiences (staff)"),
+        (Capabilities { least_share: 1_000, ..able }, "5% is less than"),
+    ] {
+        let error = fits(&steps, &router).unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Refused, "CUT0109"));
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(fits(&plan("instant").unwrap(), &router), Ok(()));
     }
 }
